@@ -1,0 +1,58 @@
+/**
+ * The TUN device that agent and relay are written against. `addon.ts` implements it on `/dev/net/tun`;
+ * `fake-tun.ts` in memory, for tests.
+ */
+
+export interface TunOptions {
+  /** Interface name, at most 15 bytes (IFNAMSIZ - 1, linux/if.h). */
+  readonly name: string;
+  /** The inner MTU in bytes, set on the interface. */
+  readonly mtu: number;
+  /**
+   * Ask for IFF_VNET_HDR and TSO/USO (linux/if_tun.h). When the kernel grants it, each frame is a
+   * `virtio_net_hdr` (10 bytes, linux/virtio_net.h) followed by a packet of up to 64 KB.
+   */
+  readonly offload: boolean;
+}
+
+export interface TunFeatures {
+  /** IFF_VNET_HDR is on: every frame starts with 10 bytes of `virtio_net_hdr`. */
+  readonly vnetHeader: boolean;
+  readonly tso4: boolean;
+  readonly tso6: boolean;
+  readonly uso4: boolean;
+  readonly uso6: boolean;
+}
+
+/** What `write` could not hand to the kernel since the device was opened. */
+export interface TunStats {
+  readonly readPackets: number;
+  readonly writtenPackets: number;
+  /** Frames that the kernel refused (EINVAL and the like): dropped. */
+  readonly refusedPackets: number;
+  /** Frames that found the device's queue full: dropped. */
+  readonly overflowPackets: number;
+}
+
+/** A TUN device: frames in, frames out, `[u16 big-endian length][frame]` back to back in a slab. */
+export interface Tun {
+  readonly name: string;
+  readonly features: TunFeatures;
+  /**
+   * Fills `slab[from, to)` with whole frames until the slab has no room for one more of the largest size
+   * or the device has nothing more. Returns the bytes filled; 0: `onReadable` will be called.
+   */
+  read(slab: Uint8Array, from: number, to: number): number;
+  /**
+   * Writes the whole frames in `slab[from, to)` to the kernel and returns how many frames it took; the rest
+   * are counted in `stats` and dropped. Throws a `RangeError` when the range does not hold whole frames.
+   */
+  write(slab: Uint8Array, from: number, to: number): number;
+  /** Called again and again while there is something to read and reading is not paused. */
+  onReadable: (() => void) | undefined;
+  /** Stops and restarts `onReadable`; while paused the kernel's own queue fills and drops. */
+  pause(): void;
+  resume(): void;
+  stats(): TunStats;
+  close(): void;
+}
