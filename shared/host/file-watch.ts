@@ -19,8 +19,8 @@ const POLL_MS = 2_000;
 export class FileWatch {
   readonly #onChange: () => void;
   readonly #watchers = new Map<string, FSWatcher>();
-  #files: readonly string[] = [];
-  #signature = "";
+  /** What each file was when it was last looked at. */
+  #signatures = new Map<string, string>();
   #settling: NodeJS.Timeout | undefined;
   readonly #poll: NodeJS.Timeout;
 
@@ -31,10 +31,14 @@ export class FileWatch {
     this.#poll.unref();
   }
 
-  /** Watches these files from now on. A file that does not exist yet is noticed when it appears. */
+  /**
+   * Watches these files from now on. A file that does not exist yet is noticed when it appears; one that was
+   * followed already keeps its last signature, so that no change since is missed.
+   */
   follow(files: readonly string[]): void {
-    this.#files = files.map((file) => resolve(file));
-    this.#signature = this.#sign();
+    const before = this.#signatures;
+    const paths = files.map((file) => resolve(file));
+    this.#signatures = new Map(paths.map((path) => [path, before.get(path) ?? signatureOf(path)]));
     this.#watchDirectories();
   }
 
@@ -46,7 +50,7 @@ export class FileWatch {
   }
 
   #watchDirectories(): void {
-    const wanted = new Set(this.#files.flatMap(directoriesOf));
+    const wanted = new Set([...this.#signatures.keys()].flatMap(directoriesOf));
     for (const [directory, watcher] of this.#watchers) {
       if (wanted.has(directory)) continue;
       watcher.close();
@@ -77,15 +81,16 @@ export class FileWatch {
   }
 
   #compare(): void {
-    const signature = this.#sign();
-    if (signature === this.#signature) return;
-    this.#signature = signature;
+    let changed = false;
+    for (const [file, before] of this.#signatures) {
+      const now = signatureOf(file);
+      if (now === before) continue;
+      this.#signatures.set(file, now);
+      changed = true;
+    }
+    if (!changed) return;
     this.#watchDirectories();
     this.#onChange();
-  }
-
-  #sign(): string {
-    return this.#files.map(signatureOf).join("\n");
   }
 }
 
