@@ -1,0 +1,31 @@
+/**
+ * Big-endian numbers in a slab, read and written in place. The caller has checked the bounds: a byte
+ * outside the slab reads as 0 and a write there is lost.
+ */
+
+/** The byte at `at`. */
+export function byteAt(slab: Uint8Array, at: number): number {
+  return slab[at] ?? 0;
+}
+
+/** The unsigned 16-bit number at `at`. */
+export function u16At(slab: Uint8Array, at: number): number {
+  return (byteAt(slab, at) << 8) | byteAt(slab, at + 1);
+}
+
+/** The unsigned 32-bit number at `at`. */
+export function u32At(slab: Uint8Array, at: number): number {
+  return ((u16At(slab, at) << 16) | u16At(slab, at + 2)) >>> 0;
+}
+
+/** Writes the low 16 bits of `value` at `at`. */
+export function putU16(slab: Uint8Array, at: number, value: number): void {
+  slab[at] = value >>> 8;
+  slab[at + 1] = value;
+}
+
+/** Writes the low 32 bits of `value` at `at`. */
+export function putU32(slab: Uint8Array, at: number, value: number): void {
+  putU16(slab, at, value >>> 16);
+  putU16(slab, at + 2, value);
+}
