@@ -11,6 +11,10 @@ export type MonotonicMs = Branded<"MonotonicMs">;
 /** Wall-clock time in milliseconds since 1970-01-01T00:00:00Z. */
 export type UnixMs = Branded<"UnixMs">;
 
+/** A length of time in milliseconds. */
+export type DurationMs = Branded<"DurationMs">;
+
 export const tunMtu = (bytes: number): TunMtu => bytes as TunMtu;
 export const monotonicMs = (milliseconds: number): MonotonicMs => milliseconds as MonotonicMs;
 export const unixMs = (milliseconds: number): UnixMs => milliseconds as UnixMs;
+export const durationMs = (milliseconds: number): DurationMs => milliseconds as DurationMs;
