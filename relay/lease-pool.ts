@@ -69,7 +69,8 @@ export class LeasePool {
   readonly #pool6: PoolPrefix;
   /** Who holds or last held each slot. */
   readonly #owners: (string | undefined)[];
-  readonly #leased: Uint8Array;
+  /** The lease that is in force for each slot. */
+  readonly #leases: (Lease | undefined)[];
   /** The free slots as a doubly linked list, the one that was free for longest first. */
   readonly #next: Int32Array;
   readonly #previous: Int32Array;
@@ -90,7 +91,7 @@ export class LeasePool {
     this.relayIpv4 = addressAt(pool4, RELAY_HOST);
     this.relayIpv6 = addressAt(pool6, RELAY_HOST);
     this.#owners = Array.from({ length: this.capacity });
-    this.#leased = new Uint8Array(this.capacity);
+    this.#leases = Array.from({ length: this.capacity });
     this.#next = new Int32Array(this.capacity).fill(NONE);
     this.#previous = new Int32Array(this.capacity).fill(NONE);
     for (let slot = 0; slot < this.capacity; slot++) this.#append(slot);
@@ -120,18 +121,20 @@ export class LeasePool {
     }
     const slot = holder?.remembered.pop() ?? this.#takeOldest();
     this.#unlink(slot);
-    this.#leased[slot] = 1;
+    const host = slot + FIRST_HOST;
+    const lease = { slot, client, ipv4: addressAt(this.#pool4, host), ipv6: addressAt(this.#pool6, host) };
+    this.#leases[slot] = lease;
     this.#owners[slot] = client;
     this.#active++;
     this.#holderOf(client).active++;
-    return { slot, client, ipv4: addressAt(this.#pool4, slot + FIRST_HOST), ipv6: addressAt(this.#pool6, slot + FIRST_HOST) };
+    return lease;
   }
 
   /** Ends a lease; its client gets the slot again unless another one needs it before. Idempotent. */
   release(lease: Lease): void {
     const { slot, client } = lease;
-    if (this.#leased[slot] !== 1 || this.#owners[slot] !== client) return;
-    this.#leased[slot] = 0;
+    if (this.#leases[slot] !== lease) return;
+    this.#leases[slot] = undefined;
     this.#active--;
     this.#holderOf(client).active--;
     this.#remember(client, slot);
@@ -154,8 +157,8 @@ export class LeasePool {
       if (owner !== undefined) leases.push([owner, slot]);
     }
     for (let slot = 0; slot < this.capacity; slot++) {
-      const owner = this.#owners[slot];
-      if (this.#leased[slot] === 1 && owner !== undefined) leases.push([owner, slot]);
+      const lease = this.#leases[slot];
+      if (lease !== undefined) leases.push([lease.client, slot]);
     }
     return { version: 1, pools: [poolKey(this.#pool4), poolKey(this.#pool6)], leases };
   }
@@ -171,7 +174,7 @@ export class LeasePool {
     if (JSON.stringify(parsed.data.pools) !== pools) return 0;
     let restored = 0;
     for (const [client, slot] of parsed.data.leases) {
-      if (slot >= this.capacity || this.#leased[slot] === 1 || this.#owners[slot] !== undefined) continue;
+      if (slot >= this.capacity || this.#owners[slot] !== undefined) continue;
       this.#unlink(slot);
       this.#owners[slot] = client;
       this.#remember(client, slot);
@@ -243,13 +246,22 @@ function poolKey(pool: PoolPrefix): number[] {
 function checkPool(pool: PoolPrefix, version: 4 | 6, longest: number): void {
   const name = `pool${version}`;
   if (pool.version !== version) {
-    throw new ZgateError("ZG_CONFIG_INVALID", `${name}: this is an IPv${pool.version} prefix; give an IPv${version} one`);
+    throw new ZgateError(
+      "ZG_CONFIG_INVALID",
+      `${name}: this is an IPv${pool.version} prefix; give an IPv${version} one`,
+    );
   }
   if (pool.length > longest) {
-    throw new ZgateError("ZG_CONFIG_INVALID", `${name}: /${pool.length} has no room for a client; give /${longest} or a larger pool`);
+    throw new ZgateError(
+      "ZG_CONFIG_INVALID",
+      `${name}: /${pool.length} has no room for a client; give /${longest} or a larger pool`,
+    );
   }
   const hostBits = Math.min(32, (version === 4 ? 32 : 128) - pool.length);
   if (pool.words[3] % 2 ** hostBits !== 0) {
-    throw new ZgateError("ZG_CONFIG_INVALID", `${name}: bits are set after its /${pool.length}; give the first address of the prefix`);
+    throw new ZgateError(
+      "ZG_CONFIG_INVALID",
+      `${name}: bits are set after its /${pool.length}; give the first address of the prefix`,
+    );
   }
 }
