@@ -23,7 +23,7 @@ describe("namespaces and services", { skip }, () => {
     }
     b.sysctl({ "net.ipv4.ip_forward": "1" });
     assert.equal((await b.check(["cat", "/proc/sys/net/ipv4/ip_forward"])).trim(), "1");
-    b.nft("table inet t { chain c { type filter hook input priority 0; icmp type echo-request drop\n} }");
+    b.nft("table inet t {\n chain c { type filter hook input priority 0; icmp type echo-request drop; }\n}");
     assert.equal((await a.run(["ping", "-c", "1", "-W", "1", "192.0.2.2"])).code, 1);
     await assert.rejects(a.check(["ip", "link", "show", "nothing"]), {
       code: "ZG_HOST_COMMAND",
