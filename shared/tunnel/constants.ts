@@ -1,0 +1,71 @@
+/**
+ * Limits and numbers of the tunnel's wire protocol. Those of the specifications first, then our own.
+ */
+import { MAX_IP_PACKET } from "../packet/constants.ts";
+
+// Capsule types (RFC 9297 section 3.5, RFC 9484 section 8.4)
+export const CAPSULE_DATAGRAM = 0x00;
+export const CAPSULE_ADDRESS_ASSIGN = 0x01;
+export const CAPSULE_ADDRESS_REQUEST = 0x02;
+export const CAPSULE_ROUTE_ADVERTISEMENT = 0x03;
+
+/** The context of IP packets in an HTTP Datagram (RFC 9484 section 6). */
+export const CONTEXT_IP_PACKET = 0;
+
+/** Bytes of the length in front of each frame. */
+export const FRAME_HEADER = 2;
+/** The largest value of that length, bytes. */
+export const MAX_FRAME_LENGTH = 0xffff;
+/** Bytes of `struct virtio_net_hdr` (linux/virtio_net.h), in front of the packet where offload is agreed. */
+export const VNET_HEADER = 10;
+/** The largest frame with its length. */
+export const MAX_FRAME = FRAME_HEADER + MAX_FRAME_LENGTH;
+/** The smallest frame that can hold a packet: an IPv4 header and no more. It bounds the frames in a slab. */
+export const MIN_PACKET_FRAME = FRAME_HEADER + 20;
+
+/**
+ * Bytes kept free at the front of a slab that is sent, for the HTTP/3 DATA header that goes before its
+ * frames: a frame type of 1 byte and a length of up to 8 (RFC 9114 section 7.1), rounded up.
+ */
+export const SLAB_HEADROOM = 16;
+
+/**
+ * Bytes of a slab behind its headroom. Room for three of the largest frames and more: a native read fills it in one call, one
+ * write of 64 KB and more costs QUIC a tenth of what 1,400-byte writes do, and it stays in the L2 cache.
+ */
+export const SLAB_BYTES = 256 * 1024;
+
+/** Free slabs that a pool keeps for the next burst; what is returned beyond that is left to the collector. */
+export const SLAB_POOL_KEEP = 8;
+
+/** The most lanes of a session (DESIGN section 3): 6 bits are room enough, each lane costs a stream. */
+export const MAX_LANES = 64;
+
+/**
+ * Bytes that wait for a lane whose stream takes no more, headroom included. One slab: what a device read
+ * brought before the source could be stopped; at 100 Mbit/s it adds 20 ms.
+ */
+export const LANE_BACKLOG_BYTES = SLAB_HEADROOM + SLAB_BYTES;
+
+/**
+ * The longest value of a capsule that is understood, bytes: a DATAGRAM with its context and the largest IP
+ * packet. It holds 9,362 address entries or 1,927 IPv6 routes. Unknown capsules may be longer: they are
+ * skipped, not kept.
+ */
+export const MAX_CAPSULE_VALUE = 8 + MAX_IP_PACKET;
+
+/** Addresses in one ADDRESS_ASSIGN or ADDRESS_REQUEST: dual stack needs two; the rest is tolerance. */
+export const MAX_CAPSULE_ADDRESSES = 64;
+
+/** Routes in one ROUTE_ADVERTISEMENT: what fits `MAX_CAPSULE_VALUE` with IPv6 ranges, rounded down. */
+export const MAX_CAPSULE_ROUTES = 1_900;
+
+/** The version of the `zgate-*` fields and of the lane framing. */
+export const ZGATE_VERSION = 1;
+
+/** Bytes of a structured field that is parsed: an integer of 15 digits or a token, with some parameters. */
+export const MAX_STRUCTURED_FIELD = 256;
+
+/** The smallest and the largest TUN MTU that may be agreed (RFC 8200 section 5: IPv6 needs 1280). */
+export const MIN_TUN_MTU = 1280;
+export const MAX_TUN_MTU = MAX_IP_PACKET;

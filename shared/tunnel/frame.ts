@@ -1,0 +1,120 @@
+/**
+ * Frames `[u16 big-endian length][packet]` in a slab, walked in place (DESIGN section 3).
+ *
+ * A lane is a byte stream, so what was read ends in the middle of a frame more often than not. One slab
+ * serves the lanes in turn:
+ *
+ *   load ▸ the part of a frame that was kept goes to the front of the slab
+ *   (the caller reads from the stream behind it)
+ *   scan ▸ next, next, … ▸ each whole frame's place in the slab
+ *   keep ▸ the part of a frame at the end is kept for the next `load`
+ *
+ * Nothing is allocated a frame. A read that ends inside a frame may allocate the kept part's buffer, which is
+ * no longer than one frame and is dropped when there is no part to keep.
+ */
+import { FRAME_HEADER, MAX_FRAME_LENGTH } from "./constants.ts";
+
+/** Why a `FrameReader` stopped for good: the peer broke the framing, its session ends with H3_MESSAGE_ERROR. */
+export type FrameFault = "empty frame" | "frame too long";
+
+export class FrameReader {
+  /** The packet of the current frame is `slab[from, to)`; valid after `next` returned true. */
+  from = 0;
+  to = 0;
+  /** Set for good when `next` met a frame that cannot be. */
+  fault: FrameFault | undefined;
+
+  readonly #maxLength: number;
+  #slab: Uint8Array = EMPTY;
+  #at = 0;
+  #end = 0;
+  #kept: Uint8Array = EMPTY;
+  #keptLength = 0;
+
+  /** `maxLength`: the longest agreed frame without its length field, in bytes. */
+  constructor(maxLength: number) {
+    if (!Number.isInteger(maxLength) || maxLength < 1 || maxLength > MAX_FRAME_LENGTH) {
+      throw new RangeError(`the longest frame is ${maxLength} bytes: expected 1 to ${MAX_FRAME_LENGTH}`);
+    }
+    this.#maxLength = maxLength;
+  }
+
+  /** Bytes of a frame whose rest has not come. Not 0 at the end of a stream: the peer cut a frame off. */
+  get pending(): number {
+    return this.#keptLength;
+  }
+
+  /**
+   * Puts the kept part of a frame at `slab[at…]` and returns where the stream's next bytes belong. The slab
+   * has room for a frame of the greatest length behind `at`.
+   */
+  load(slab: Uint8Array, at: number): number {
+    this.#slab = slab;
+    this.#at = at;
+    this.#end = at;
+    if (this.#keptLength > 0) slab.set(this.#kept.subarray(0, this.#keptLength), at);
+    return at + this.#keptLength;
+  }
+
+  /** The slab holds the stream's bytes up to `end`, from where `load` put the first one. */
+  scan(end: number): void {
+    this.#end = end;
+    this.#keptLength = 0;
+  }
+
+  /** Goes on to the next whole frame. False: there is none, or `fault` says why there never will be. */
+  next(): boolean {
+    const body = this.#at + FRAME_HEADER;
+    if (body > this.#end || this.fault !== undefined) return false;
+    const length = (this.#slab[this.#at]! << 8) | this.#slab[this.#at + 1]!;
+    if (length === 0 || length > this.#maxLength) {
+      this.fault = length === 0 ? "empty frame" : "frame too long";
+      return false;
+    }
+    if (body + length > this.#end) return false;
+    this.from = body;
+    this.to = body + length;
+    this.#at = body + length;
+    return true;
+  }
+
+  /** Goes past all whole frames and returns where the last one ends: they can be passed on as one run. */
+  skip(): number {
+    while (this.next());
+    return this.#at;
+  }
+
+  /** Keeps what is behind the last whole frame. The slab is the caller's again. */
+  keep(): void {
+    const rest = this.#end - this.#at;
+    if (rest === 0) {
+      this.#kept = EMPTY;
+    } else {
+      if (this.#kept.length < rest) this.#kept = new Uint8Array(keptSize(rest, FRAME_HEADER + this.#maxLength));
+      this.#kept.set(this.#slab.subarray(this.#at, this.#end));
+    }
+    this.#keptLength = rest;
+    this.#slab = EMPTY;
+    this.#end = this.#at;
+  }
+}
+
+/** Whole frames in `slab[from, to)`, a range that is known to hold whole frames. */
+export function countFrames(slab: Uint8Array, from: number, to: number): number {
+  let frames = 0;
+  for (let at = from; at < to; frames++) at += FRAME_HEADER + ((slab[at]! << 8) | slab[at + 1]!);
+  return frames;
+}
+
+/** Writes a frame's length at `slab[at]`; its packet, of `length` bytes, stands behind it. */
+export function putFrameLength(slab: Uint8Array, at: number, length: number): void {
+  slab[at] = length >>> 8;
+  slab[at + 1] = length;
+}
+
+const EMPTY = new Uint8Array(0);
+
+/** The next power of two, so that a part that grows byte by byte is not copied each time. */
+function keptSize(bytes: number, limit: number): number {
+  return Math.min(2 ** Math.ceil(Math.log2(bytes)), limit);
+}
