@@ -84,9 +84,12 @@ export class FrameReader {
     return this.#at;
   }
 
-  /** Keeps what is behind the last whole frame. The slab is the caller's again. */
+  /**
+   * Keeps what is behind the frame that `next` gave last, or nothing after a fault. The slab is the caller's
+   * again.
+   */
   keep(): void {
-    const rest = this.#end - this.#at;
+    const rest = this.fault === undefined ? this.#end - this.#at : 0;
     if (rest === 0) {
       this.#kept = EMPTY;
     } else {
@@ -116,5 +119,5 @@ const EMPTY = new Uint8Array(0);
 
 /** The next power of two, so that a part that grows byte by byte is not copied each time. */
 function keptSize(bytes: number, limit: number): number {
-  return Math.min(2 ** Math.ceil(Math.log2(bytes)), limit);
+  return Math.max(bytes, Math.min(2 ** Math.ceil(Math.log2(bytes)), limit));
 }
