@@ -1,0 +1,65 @@
+/**
+ * The `zgate` command: the group that is asked for is loaded, the others are only named in the help, so that
+ * `zgate pki` starts without the tunnel's code.
+ */
+import { Command, CommanderError } from "commander";
+import packageJson from "../package.json" with { type: "json" };
+import { describeFailure, EXIT_CODE_HELP, EXIT_CODES, exitCodeOf } from "./failure.ts";
+
+interface Group {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+const GROUPS: readonly Group[] = [
+  {
+    name: "relay",
+    summary: "run the relay: the hub that agents connect to",
+    load: async () => (await import("./relay.ts")).relayCommand(),
+  },
+  {
+    name: "agent",
+    summary: "run the agent: the spoke that takes this machine into the network",
+    load: async () => (await import("./agent.ts")).agentCommand(),
+  },
+  {
+    name: "pki",
+    summary: "make and manage certificates",
+    load: async () => (await import("./pki.ts")).pkiCommand(),
+  },
+];
+
+/** Runs the command line (without `node` and the script) and resolves to the exit code. */
+async function main(args: readonly string[]): Promise<number> {
+  const program = new Command("zgate")
+    .description(packageJson.description)
+    .version(packageJson.version)
+    .addHelpText("after", EXIT_CODE_HELP)
+    .exitOverride()
+    .configureOutput({
+      outputError: (text, write) => write(`zgate: ZG_CONFIG_INVALID: ${text.replace(/^error: /, "")}`),
+    });
+  try {
+    for (const group of GROUPS) {
+      const asked = args.includes(group.name);
+      const command = asked ? await group.load() : new Command(group.name).description(group.summary);
+      program.addCommand(withSettingsOf(program, command));
+    }
+    await program.parseAsync(args, { from: "user" });
+    return Number(process.exitCode ?? EXIT_CODES.done);
+  } catch (error) {
+    // Commander has printed the error, the help or the version itself.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_CODES.done : EXIT_CODES.usage;
+    process.stderr.write(`${describeFailure(error, process.env["ZGATE_DEBUG"] === "1")}\n`);
+    return exitCodeOf(error);
+  }
+}
+
+function withSettingsOf(parent: Command, command: Command): Command {
+  command.copyInheritedSettings(parent);
+  for (const subcommand of command.commands) withSettingsOf(command, subcommand);
+  return command;
+}
+
+process.exitCode = await main(process.argv.slice(2));
