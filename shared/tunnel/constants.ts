@@ -47,6 +47,9 @@ export const MAX_LANES = 64;
  */
 export const LANE_BACKLOG_BYTES = SLAB_HEADROOM + SLAB_BYTES;
 
+/** Slabs that a lane may read before the others have their turn: 1 MiB is about a millisecond of work. */
+export const TURN_READS = 4;
+
 /**
  * The longest value of a capsule that is understood, bytes: a DATAGRAM with its context and the largest IP
  * packet. It holds 9,362 address entries or 1,927 IPv6 routes. Unknown capsules may be longer: they are
