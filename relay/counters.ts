@@ -1,0 +1,239 @@
+/**
+ * What the relay counts: a closed list, one number each, no allocation to count.
+ *
+ *   FAMILIES (what exists) ─▶ COUNTER (name ─▶ index) ─▶ Counters.add(index) ─▶ metrics.ts, on scrape
+ *
+ * A dropped packet is a value and a counter here, never an exception.
+ */
+import { PACKET_FAULTS, type PacketFault } from "../shared/packet/fault.ts";
+
+interface Family {
+  /** The Prometheus name. */
+  readonly metric: string;
+  readonly help: string;
+  readonly label: string;
+  /** The values of the label. */
+  readonly names: readonly string[];
+}
+
+export const FAMILIES = {
+  packets: {
+    metric: "zgate_packets_total",
+    help: "Inner IP packets that were forwarded (an offloaded super-packet counts as one)",
+    label: "direction",
+    names: ["from-client", "to-client"],
+  },
+  bytes: {
+    metric: "zgate_bytes_total",
+    help: "Bytes of inner IP packets that were forwarded",
+    label: "direction",
+    names: ["from-client", "to-client"],
+  },
+  dropped: {
+    metric: "zgate_dropped_packets_total",
+    help: "Well-formed inner packets that were dropped",
+    label: "reason",
+    names: [
+      /** The source is not a tunnel address of the session. */
+      "source-address",
+      /** The destination may never be reached through a tunnel: multicast, loopback, link-local. */
+      "destination-address",
+      /** The policy denies the flow. */
+      "policy-deny",
+      /** A later fragment whose first one was not seen or not allowed. */
+      "fragment-orphan",
+      /** Larger than the tunnel's MTU, and may not be fragmented. */
+      "oversize",
+      /** Over the client's rate limit. */
+      "rate-limit",
+      /** To a tunnel address that no session has. */
+      "no-route",
+      /** The session cannot keep up: its own queue is full. */
+      "queue-full",
+      /** The session is ending. */
+      "session-closing",
+      /** The kernel's queue behind the TUN device is full. */
+      "tun-overflow",
+      /** The kernel refused the packet. */
+      "tun-refused",
+      /** The audit log fails and the relay is set to fail closed. */
+      "audit-fail-closed",
+    ],
+  },
+  malformed: {
+    metric: "zgate_malformed_packets_total",
+    help: "Inner packets that were dropped because they are malformed",
+    label: "fault",
+    names: PACKET_FAULTS,
+  },
+  frameErrors: {
+    metric: "zgate_frame_errors_total",
+    help: "Lane frames that ended their session",
+    label: "reason",
+    names: ["empty", "too-long", "bad-header"],
+  },
+  flows: {
+    metric: "zgate_flows_total",
+    help: "What happened to flows",
+    label: "event",
+    names: [
+      "allowed",
+      "denied",
+      "expired",
+      /** Made room for another flow of the same session. */
+      "evicted",
+      /** Was allowed, and is denied by a later policy. */
+      "cut",
+    ],
+  },
+  answers: {
+    metric: "zgate_answers_total",
+    help: "Packets that the relay made itself, to say why another one did not pass",
+    label: "kind",
+    names: ["icmp-prohibited", "icmp-unreachable", "icmp-too-big", "tcp-reset", "suppressed"],
+  },
+  handshakes: {
+    metric: "zgate_handshakes_total",
+    help: "TLS handshakes that became connections",
+    label: "group",
+    names: ["X25519MLKEM768", "X25519", "secp256r1", "other"],
+  },
+  handshakesRefused: {
+    metric: "zgate_handshakes_refused_total",
+    help: "TLS handshakes that did not become connections",
+    label: "reason",
+    names: [
+      "no-certificate",
+      "unknown-ca",
+      "expired",
+      "revoked",
+      "bad-certificate",
+      "no-common-parameters",
+      "no-application-protocol",
+      "over-limit",
+      "vanished",
+      "other",
+    ],
+  },
+  sessions: {
+    metric: "zgate_sessions_opened_total",
+    help: "Sessions that were opened",
+    label: "protocol",
+    names: ["zgate", "connect-ip"],
+  },
+  sessionsRefused: {
+    metric: "zgate_sessions_refused_total",
+    help: "Session and lane requests that were refused",
+    label: "reason",
+    names: [
+      "malformed",
+      "bad-identity",
+      "unknown-client",
+      "disabled-client",
+      "lane-taken",
+      "over-limit",
+      "pool-empty",
+      "draining",
+      "audit-fail-closed",
+    ],
+  },
+  sessionsEnded: {
+    metric: "zgate_sessions_ended_total",
+    help: "Sessions that ended",
+    label: "reason",
+    names: ["client", "replaced", "idle", "lost", "admin", "policy", "drain", "protocol-error", "internal-error"],
+  },
+  policyReloads: {
+    metric: "zgate_policy_reloads_total",
+    help: "Attempts to load the policy again",
+    label: "result",
+    names: ["applied", "refused"],
+  },
+} as const satisfies Record<string, Family>;
+
+type Families = typeof FAMILIES;
+export type FamilyName = keyof Families;
+/** The values of a family's label. */
+export type CounterName<F extends FamilyName> = Families[F]["names"][number];
+
+declare const counterIndex: unique symbol;
+/** The place of one counter in `Counters`. */
+export type CounterIndex = number & { readonly [counterIndex]: true };
+
+type CounterIndexes = { readonly [F in FamilyName]: { readonly [N in CounterName<F>]: CounterIndex } };
+
+/** `COUNTER.dropped["no-route"]`: the index of every counter. */
+export const COUNTER: CounterIndexes = indexFamilies();
+
+const COUNTER_COUNT = Object.values(FAMILIES).reduce((sum, family) => sum + family.names.length, 0);
+
+/** The counter of a malformed packet. */
+export function malformedCounter(fault: PacketFault): CounterIndex {
+  return COUNTER.malformed[PACKET_FAULTS[fault] ?? "none"];
+}
+
+/** The counter of a key-exchange group, by its TLS name. */
+export function handshakeCounter(group: string): CounterIndex {
+  switch (group) {
+    case "X25519MLKEM768":
+    case "X25519":
+    case "secp256r1":
+      return COUNTER.handshakes[group];
+    default:
+      return COUNTER.handshakes.other;
+  }
+}
+
+/** A TLS alert A arrives as QUIC error 0x100 + A (RFC 9001 section 4.8). */
+const CRYPTO_ERROR = 0x100;
+/** CONNECTION_REFUSED (RFC 9000 section 20.1). */
+const CONNECTION_REFUSED = 0x02;
+/** What TLS alerts (RFC 8446 section 6) and transport errors of a refused handshake say about it. */
+const REFUSAL_REASONS: ReadonlyMap<number, CounterName<"handshakesRefused">> = new Map([
+  [-1, "vanished"],
+  [CONNECTION_REFUSED, "over-limit"],
+  [CRYPTO_ERROR + 40, "no-common-parameters"], // handshake_failure
+  [CRYPTO_ERROR + 42, "bad-certificate"], // bad_certificate
+  [CRYPTO_ERROR + 43, "bad-certificate"], // unsupported_certificate
+  [CRYPTO_ERROR + 44, "revoked"], // certificate_revoked
+  [CRYPTO_ERROR + 45, "expired"], // certificate_expired
+  [CRYPTO_ERROR + 46, "bad-certificate"], // certificate_unknown
+  [CRYPTO_ERROR + 48, "unknown-ca"], // unknown_ca
+  [CRYPTO_ERROR + 51, "bad-certificate"], // decrypt_error
+  [CRYPTO_ERROR + 70, "no-common-parameters"], // protocol_version
+  [CRYPTO_ERROR + 71, "no-common-parameters"], // insufficient_security
+  [CRYPTO_ERROR + 116, "no-certificate"], // certificate_required
+  [CRYPTO_ERROR + 120, "no-application-protocol"], // no_application_protocol
+]);
+
+/** Why a handshake was refused, from the code of a `HandshakeRefusal`. */
+export function handshakeRefusalReason(code: number): CounterName<"handshakesRefused"> {
+  return REFUSAL_REASONS.get(code) ?? "other";
+}
+
+/** One set of counters. They only grow; a number is exact up to 2^53. */
+export class Counters {
+  readonly #values = new Float64Array(COUNTER_COUNT);
+
+  add(index: CounterIndex, by = 1): void {
+    this.#values[index] = (this.#values[index] ?? 0) + by;
+  }
+
+  get(index: CounterIndex): number {
+    return this.#values[index] ?? 0;
+  }
+
+  /** The sum of a family. */
+  total(family: FamilyName): number {
+    return Object.values(COUNTER[family]).reduce((sum, index) => sum + this.get(index), 0);
+  }
+}
+
+function indexFamilies(): CounterIndexes {
+  let next = 0;
+  const families = Object.entries(FAMILIES).map(([family, { names }]) => [
+    family,
+    Object.fromEntries(names.map((name) => [name, next++])),
+  ]);
+  return Object.fromEntries(families) as CounterIndexes;
+}
