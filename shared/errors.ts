@@ -15,6 +15,8 @@ export const ERROR_CODES = {
   ZG_PKI_INVALID: "a certificate, key or request cannot be used",
   ZG_TLS_MATERIAL: "certificate, key, CA or CRL cannot be loaded",
   ZG_TLS_HANDSHAKE: "the TLS handshake failed",
+  // Audit
+  ZG_AUDIT: "the audit log cannot be opened, continued or written",
   // Native addon and operating system
   ZG_NATIVE_MISSING: "the native addon has not been built",
   ZG_TUN: "the TUN device cannot be opened or configured",
