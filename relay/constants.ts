@@ -16,3 +16,34 @@ export const MAX_LEASE_SLOTS = 65_536;
 export const MAX_POOL_LENGTH_V4 = 30;
 /** The longest IPv6 pool prefix, bits: Subnet-Router anycast (RFC 4291 section 2.6.1), relay, two clients. */
 export const MAX_POOL_LENGTH_V6 = 126;
+
+// Audit
+
+/** Records that wait for a slow disk, bytes; beyond them records are lost and counted. About 30,000 flows. */
+export const AUDIT_QUEUE_BYTES = 16 * 1024 * 1024;
+/** What one write(2) carries at most, bytes: large enough to be cheap, small enough to see progress. */
+export const AUDIT_BATCH_BYTES = 256 * 1024;
+/** A file is rotated before it would grow over this, bytes. */
+export const AUDIT_FILE_BYTES = 64 * 1024 * 1024;
+/** Rotated files that are kept; the oldest is deleted. */
+export const AUDIT_FILES_KEPT = 16;
+/** After a failed write the next one is tried so much later, milliseconds. */
+export const AUDIT_RETRY_MS = 500;
+/** A write that takes longer makes the log unhealthy, milliseconds. */
+export const AUDIT_STALL_MS = 5_000;
+/** `flush` and `close` give up on a sink that takes nothing for so long, milliseconds. */
+export const AUDIT_FLUSH_MS = 2_000;
+/** A string in a record is cut to so many UTF-16 units: peers choose some of them. */
+export const AUDIT_TEXT_LENGTH = 512;
+/** A list in a record is cut to so many entries. */
+export const AUDIT_LIST_LENGTH = 64;
+/** No line is longer, bytes: two full lists of escaped text (64 x 512 x 6) and the rest of a record. */
+export const AUDIT_LINE_BYTES = 512 * 1024;
+/** Records of one kind that may come at once before they are suppressed and only counted. */
+export const AUDIT_BURST = 100;
+/** Records of one kind a second that are written for good. */
+export const AUDIT_RATE = 10;
+/** How long suppressed records are counted before the count is written, milliseconds. */
+export const AUDIT_SUMMARY_MS = 10_000;
+/** Kinds (such as a client's denied flows) that are limited at the same time; more share one bucket. */
+export const AUDIT_LIMITED_KINDS = 10_000;
