@@ -44,6 +44,7 @@ const EXIT_CODE_OF: Readonly<Record<ErrorCode, number>> = {
   ZG_CAPSULE: EXIT_CODES.peer,
   ZG_FRAME: EXIT_CODES.peer,
   ZG_SESSION_REFUSED: EXIT_CODES.peer,
+  ZG_AUDIT: EXIT_CODES.refused,
   ZG_POOL_EMPTY: EXIT_CODES.peer,
 };
 
@@ -55,7 +56,9 @@ export function exitCodeOf(thrown: unknown): number {
 /** What is printed of anything that was thrown: a message of several lines gets the prefix on each. */
 export function describeFailure(thrown: unknown, debug: boolean): string {
   const prefix = thrown instanceof ZgateError ? `zgate: ${thrown.code}: ` : "zgate: ";
-  const lines = messageOf(thrown).split("\n").map((line) => prefix + line);
+  const lines = messageOf(thrown)
+    .split("\n")
+    .map((line) => prefix + line);
   if (debug && thrown instanceof Error) lines.push(...stacksOf(thrown));
   return lines.join("\n");
 }

@@ -38,7 +38,13 @@ async function main(args: readonly string[]): Promise<number> {
     .addHelpText("after", EXIT_CODE_HELP)
     .exitOverride()
     .configureOutput({
-      outputError: (text, write) => write(`zgate: ZG_CONFIG_INVALID: ${text.replace(/^error: /, "")}`),
+      outputError: (text, write) =>
+        write(
+          `zgate: ZG_CONFIG_INVALID: ${text
+            .replace(/^error: /, "")
+            .trim()
+            .replaceAll("\n", " ")}\n`,
+        ),
     });
   try {
     for (const group of GROUPS) {

@@ -4,7 +4,17 @@ import { commonOptions } from "./common-options.ts";
 import { DEFAULT_LANES, DEFAULT_RELAY_PORT, MAX_LANES } from "./constants.ts";
 import { defaulted, optional, required } from "./option.ts";
 import type { ConfigOf } from "./option.ts";
-import { count, dnsName, duration, interfaceName, list, loopbackAddress, onOff, remoteAddress, route } from "./values.ts";
+import {
+  count,
+  dnsName,
+  duration,
+  interfaceName,
+  list,
+  loopbackAddress,
+  onOff,
+  remoteAddress,
+  route,
+} from "./values.ts";
 
 export const agentOptions = {
   relay: required(remoteAddress(DEFAULT_RELAY_PORT), {
@@ -18,7 +28,8 @@ export const agentOptions = {
   ...commonOptions,
   route: optional(list(route), {
     value: "PREFIX",
-    description: "what goes through the tunnel, repeatable; without it, what the relay advertises; default for everything",
+    description:
+      "what goes through the tunnel, repeatable; without it, what the relay advertises; default for everything",
   }),
   tunName: defaulted(interfaceName, "zgate0", { value: "NAME", description: "name of the TUN device" }),
   lanes: defaulted(count(1, MAX_LANES), `${DEFAULT_LANES}`, { value: "COUNT", description: "lanes to ask for" }),

@@ -13,7 +13,11 @@ export const commonOptions = {
     description: "own certificate, PEM, intermediates after it; followed for renewal",
   }),
   key: required(path, { value: "FILE", path: true, description: "private key of the certificate, PEM" }),
-  ca: required(path, { value: "FILE", path: true, description: "CA certificates that the peer's chain must end at, PEM" }),
+  ca: required(path, {
+    value: "FILE",
+    path: true,
+    description: "CA certificates that the peer's chain must end at, PEM",
+  }),
   crl: optional(path, { value: "FILE", path: true, description: "revocation lists for the peer's chain, PEM" }),
   keyExchange: defaulted(choice(KEY_EXCHANGES), "prefer-pq", {
     value: KEY_EXCHANGES.join("|"),

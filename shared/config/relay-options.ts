@@ -12,7 +12,19 @@ import {
 import { commonOptions } from "./common-options.ts";
 import { defaulted, optional, required } from "./option.ts";
 import type { ConfigOf } from "./option.ts";
-import { bindAddress, count, countOrAlways, duration, interfaceName, loopbackAddress, mtu, onOff, path, prefix4, prefix6 } from "./values.ts";
+import {
+  bindAddress,
+  count,
+  countOrAlways,
+  duration,
+  interfaceName,
+  loopbackAddress,
+  mtu,
+  onOff,
+  path,
+  prefix4,
+  prefix6,
+} from "./values.ts";
 
 export const relayOptions = {
   listen: defaulted(bindAddress, `0.0.0.0:${DEFAULT_RELAY_PORT}`, {
@@ -20,7 +32,11 @@ export const relayOptions = {
     description: "UDP address that agents connect to; [::]:4433 takes IPv4 as well",
   }),
   ...commonOptions,
-  policy: required(path, { value: "FILE", path: true, description: "the access policy; followed while the relay runs" }),
+  policy: required(path, {
+    value: "FILE",
+    path: true,
+    description: "the access policy; followed while the relay runs",
+  }),
   shadowPolicy: optional(path, {
     value: "FILE",
     path: true,

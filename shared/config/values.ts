@@ -85,8 +85,10 @@ export const path = value("the path of a file", (text) =>
 );
 
 /** What the kernel takes as the name of a new interface (dev_valid_name, net/core/dev.c). */
-export const interfaceName = value(`an interface name of at most ${MAX_INTERFACE_NAME} letters, digits, - _ or .`, (text) =>
-  text.length <= MAX_INTERFACE_NAME && /^[\w.-]+$/.test(text) && text !== "." && text !== ".." ? text : undefined,
+export const interfaceName = value(
+  `an interface name of at most ${MAX_INTERFACE_NAME} letters, digits, - _ or .`,
+  (text) =>
+    text.length <= MAX_INTERFACE_NAME && /^[\w.-]+$/.test(text) && text !== "." && text !== ".." ? text : undefined,
 );
 
 export const dnsName = value("a DNS name or an IP address", (text) =>

@@ -52,7 +52,13 @@ const NOTHING: YamlScalar = { kind: "scalar", offset: 0, value: null, text: "" }
 /** A collection that is being filled. `weight` counts its nodes, aliases as what they stand for. */
 type Frame =
   | { readonly kind: "document" }
-  | { readonly kind: "sequence"; readonly node: YamlSequence; readonly items: YamlNode[]; readonly anchor: string; weight: number }
+  | {
+      readonly kind: "sequence";
+      readonly node: YamlSequence;
+      readonly items: YamlNode[];
+      readonly anchor: string;
+      weight: number;
+    }
   | {
       readonly kind: "mapping";
       readonly node: YamlMapping;
@@ -162,7 +168,10 @@ class TreeBuilder {
   #place(node: YamlNode, weight: number, counted: number): void {
     this.#weight += counted;
     if (this.#weight > MAX_YAML_NODES) {
-      this.#problem(node.offset, `the document has more than ${MAX_YAML_NODES} values, aliases counted as what they stand for`);
+      this.#problem(
+        node.offset,
+        `the document has more than ${MAX_YAML_NODES} values, aliases counted as what they stand for`,
+      );
       this.stopped = true;
       return;
     }

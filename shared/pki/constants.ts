@@ -1,0 +1,34 @@
+/** Limits and lifetimes of the PKI. */
+
+const HOUR_MS = 3_600_000;
+export const DAY_MS = 24 * HOUR_MS;
+
+/** Random bytes of a serial number: at least 64 bits are asked for (CA/B baseline 7.1), 20 bytes is the most (RFC 5280 section 4.1.2.2). */
+export const SERIAL_BYTES = 16;
+
+/** How far before now a certificate begins: for peers whose clock is behind. */
+export const NOT_BEFORE_SKEW_MS = 5 * 60_000;
+
+/** A root is distributed by hand, so it lives long. */
+export const ROOT_LIFETIME_MS = 3650 * DAY_MS;
+/** An issuing CA is replaced under its root without touching any peer. */
+export const ISSUING_LIFETIME_MS = 1825 * DAY_MS;
+/** Relays are few and looked after. */
+export const RELAY_LIFETIME_MS = 90 * DAY_MS;
+/** Clients renew by themselves; a short life bounds what a stolen key is worth. */
+export const CLIENT_LIFETIME_MS = DAY_MS;
+
+/** Characters of a name that goes into a common name (ub-common-name, RFC 5280 appendix A.1). */
+export const MAX_COMMON_NAME = 64;
+
+/** Characters of a client's name as the policy and the audit carry it. A SPIFFE ID may be longer; such a one is refused. */
+export const MAX_CLIENT_NAME = 255;
+
+/** Names that one relay certificate may carry. */
+export const MAX_SUBJECT_NAMES = 64;
+
+/** Bytes of a PEM file that is read: a bundle of some hundred CA certificates; a CRL of 100,000 serials has about 6 MB. */
+export const MAX_PEM_BYTES = 16 << 20;
+
+/** Bytes of one certificate that a peer presents. With ML-DSA keys some have 10 KB. */
+export const MAX_CERTIFICATE_BYTES = 64 << 10;
