@@ -43,7 +43,7 @@ export const AUDIT_LINE_BYTES = 512 * 1024;
 export const AUDIT_BURST = 100;
 /** Records of one kind a second that are written for good. */
 export const AUDIT_RATE = 10;
-/** How long suppressed records are counted before the count is written, milliseconds. */
+/** Suppressed records are counted for so long before the count is written, milliseconds. */
 export const AUDIT_SUMMARY_MS = 10_000;
 /** Kinds (such as a client's denied flows) that are limited at the same time; more share one bucket. */
 export const AUDIT_LIMITED_KINDS = 10_000;
