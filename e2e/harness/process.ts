@@ -23,7 +23,7 @@ const WAIT_TIMEOUT_MS = 10_000;
 /** How long `stop` waits after SIGTERM before it sends SIGKILL, in milliseconds. */
 const STOP_GRACE_MS = 5_000;
 /** Pause between two looks at a condition that announces nothing, in milliseconds. */
-const PROBE_INTERVAL_MS = 20;
+const PROBE_INTERVAL_MS = 5;
 
 export interface ServiceOptions {
   /** Name of the network namespace to run in; the caller's own when absent. */

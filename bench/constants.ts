@@ -1,0 +1,48 @@
+/** Every number of the benchmark that somebody chose, with its unit and reason. */
+
+// Time: a full run has to fit in about ten minutes on two cores, a quick one in about one.
+
+/** Repetitions of what a bar stands on: one hiccup cannot move the median of three. */
+export const BAR_ROUNDS = 3;
+/** Repetitions of what completes the picture. */
+export const OTHER_ROUNDS = 2;
+/** Repetitions of what takes long and has no bar: one look. */
+export const LONG_ROUNDS = 1;
+/** One bulk transfer, in seconds; iperf3 takes whole seconds. Slow start on veth takes 1 % of it. */
+export const TCP_SECONDS = 2;
+/** One bulk transfer over 40 ms, in seconds: slow start takes about 0.5 s of it. */
+export const LOSSY_TCP_SECONDS = 4;
+/** One step in the search for a UDP rate, in seconds: the shortest that iperf3 offers. */
+export const UDP_STEP_SECONDS = 1;
+/** Steps of a search: 7 octaves of rate halved 6 times leave 8 % between the last two rates tried. */
+export const UDP_SEARCH_STEPS = 6;
+/** Lowest and highest rate searched, in packets a second: below any VPN, above what two cores can do. */
+export const UDP_RATE_RANGE = { low: 5_000, high: 640_000 } as const;
+/** The loss below which a UDP rate counts as carried. */
+export const UDP_LOSS_LIMIT = 0.01;
+/** Echo requests of one idle measurement, and the pause between two, in seconds. */
+export const PING_IDLE = { count: 200, intervalSeconds: 0.01 } as const;
+/** Echo requests beside a load: as long as the load less its start. */
+export const PING_LOADED = { count: 250, intervalSeconds: 0.01 } as const;
+/** How long the load beside a ping runs, in seconds: longer than the ping. */
+export const PING_LOAD_SECONDS = 4;
+/** How long the load runs before the ping starts, in milliseconds: past slow start. */
+export const PING_LOAD_LEAD_MS = 500;
+
+// The path.
+
+/** One-way delay of the long path, in milliseconds: half of an RTT across a continent. */
+export const ONE_WAY_DELAY_MS = 20;
+/** Where the long path runs a delay line, in packets: 20 ms at 5 Gbit/s of 1500-byte packets, doubled. */
+export const DELAY_LINE_PACKETS = 16_384;
+/** Congestion control of iperf3's TCP: the kernel's own default (net/ipv4/Kconfig), whatever this host prefers. */
+export const TCP_CONGESTION_CONTROL = "cubic";
+
+// The programs.
+
+/** The newest wireguard-go when this was written (Go module version); Debian's own package says its own. */
+export const WIREGUARD_GO_MODULE = "golang.zx2c4.com/wireguard@v0.0.0-20260522210424-ecfc5a8d5446";
+/** How long a peer may take to carry its first packet, in milliseconds: OpenVPN polls once a second. */
+export const TUNNEL_UP_TIMEOUT_MS = 20_000;
+/** How long building or installing a peer may take, in milliseconds. */
+export const INSTALL_TIMEOUT_MS = 300_000;

@@ -1,0 +1,32 @@
+/**
+ * The long path: a namespace whose forwarded packets wait in a netfilter queue until their time has come.
+ *
+ * Stages: build `delay-proxy/` (Rust) when its source is newer → iptables hands every forwarded packet to
+ * NFQUEUE 0 → the program releases each `delayMs` after it came. The packets stay in the kernel: the
+ * program sees their numbers only (`delay-proxy/src/main.rs`).
+ */
+import { join } from "node:path";
+
+import { check } from "../e2e/harness/command.ts";
+import type { Namespace } from "../e2e/harness/namespace.ts";
+import type { Service } from "../e2e/harness/process.ts";
+import { DELAY_LINE_PACKETS, INSTALL_TIMEOUT_MS } from "./constants.ts";
+
+const SOURCE = join(import.meta.dirname, "delay-proxy");
+const TARGET = join(import.meta.dirname, "out", "delay-proxy");
+
+/** Builds the delay line; ZG_HOST_COMMAND with cargo's words when it cannot. */
+export async function buildDelayLine(): Promise<void> {
+  const argv = ["cargo", "build", "--release", "--locked", "--quiet"];
+  await check([...argv, "--manifest-path", join(SOURCE, "Cargo.toml"), "--target-dir", TARGET], {
+    timeoutMs: INSTALL_TIMEOUT_MS,
+  });
+}
+
+/** Delays all that `router` forwards by `delayMs`, in each direction. Needs `buildDelayLine` before. */
+export async function startDelayLine(router: Namespace, delayMs: number): Promise<Service> {
+  const service = router.spawn([join(TARGET, "release", "delay-proxy"), `${delayMs}`, `${DELAY_LINE_PACKETS}`]);
+  await service.waitForOutput(/^ready$/m);
+  await router.check(["iptables", "-A", "FORWARD", "-j", "NFQUEUE", "--queue-num", "0"]);
+  return service;
+}

@@ -1,0 +1,7 @@
+/** Every peer of the benchmark, ours first. */
+import { noTunnel } from "./peers/no-tunnel.ts";
+import { openvpn } from "./peers/openvpn.ts";
+import type { Peer } from "./peers/peer.ts";
+import { debianWireguardGo, newestWireguardGo } from "./peers/wireguard-go.ts";
+
+export const PEERS: readonly Peer[] = [debianWireguardGo, newestWireguardGo, openvpn, noTunnel];

@@ -1,0 +1,33 @@
+/** TCP up, down and both ways at once, 1 and 8 flows: throughput, and the CPU time that each end paid for it. */
+import { BAR_ROUNDS, OTHER_ROUNDS, TCP_SECONDS } from "../constants.ts";
+import { cpuSeconds } from "../cpu.ts";
+import { transferTcp } from "../iperf.ts";
+import type { Direction } from "../iperf.ts";
+import type { Sample, Scenario } from "../scenario.ts";
+import type { Testbed } from "../testbed.ts";
+
+export function tcpScenario(direction: Direction, flows: number, peers: readonly string[]): Scenario {
+  return {
+    name: `tcp-${direction}-${flows}`,
+    peers,
+    path: undefined,
+    rounds: flows === 1 && direction !== "both" ? BAR_ROUNDS : OTHER_ROUNDS,
+    measure: (bed) => measureTcp(bed, direction, flows, TCP_SECONDS),
+  };
+}
+
+/** One transfer; CPU seconds are a GB (10^9 bytes) of payload, and absent where no process carries it. */
+export async function measureTcp(
+  { site, client, relay }: Testbed,
+  direction: Direction,
+  flows: number,
+  seconds: number,
+): Promise<Sample> {
+  const before = { client: cpuSeconds(client.pids), relay: cpuSeconds(relay.pids) };
+  const { bitsPerSecond, bytes } = await transferTcp(site, direction, flows, seconds);
+  const throughput = bitsPerSecond / 1e6;
+  if (client.pids.length === 0 || bytes === 0) return { throughput };
+  const cpuClient = (cpuSeconds(client.pids) - before.client) / (bytes / 1e9);
+  const cpuRelay = (cpuSeconds(relay.pids) - before.relay) / (bytes / 1e9);
+  return { throughput, cpuClient, cpuRelay, cpuBoth: cpuClient + cpuRelay };
+}
