@@ -42,6 +42,7 @@ const EXIT_CODE_OF: Readonly<Record<ErrorCode, number>> = {
   ZG_CONNECTION_CLOSED: EXIT_CODES.peer,
   ZG_HTTP3: EXIT_CODES.peer,
   ZG_CAPSULE: EXIT_CODES.peer,
+  ZG_NEGOTIATION: EXIT_CODES.peer,
   ZG_FRAME: EXIT_CODES.peer,
   ZG_SESSION_REFUSED: EXIT_CODES.peer,
   ZG_AUDIT: EXIT_CODES.refused,

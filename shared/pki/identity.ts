@@ -31,13 +31,21 @@ export const CLIENT_URI_PREFIX = "zgate://client/";
  * Throws `ZG_PKI_INVALID` when it names no client, or more than one.
  */
 export function clientIdentity(leafDer: Uint8Array): Identity {
-  const certificate = parsed(leafDer);
-  return {
-    name: nameOf(certificate),
-    serial: normalSerial(certificate.serialNumber),
-    fingerprint256: createHash("sha256").update(leafDer).digest("hex"),
-    notAfter: unixMs(certificate.notAfter.getTime()),
-  };
+  try {
+    const certificate = parsed(leafDer);
+    const notAfter = certificate.notAfter.getTime();
+    if (Number.isNaN(notAfter)) throw refusal("its end is no date");
+    return {
+      name: nameOf(certificate),
+      serial: normalSerial(certificate.serialNumber),
+      fingerprint256: createHash("sha256").update(leafDer).digest("hex"),
+      notAfter: unixMs(notAfter),
+    };
+  } catch (error) {
+    // The parser decodes fields when they are asked for, and throws its own errors then.
+    if (error instanceof ZgateError) throw error;
+    throw refusal(`it cannot be parsed: ${messageOf(error)}`, error);
+  }
 }
 
 /** Serial numbers as they are compared and logged: lower-case hexadecimal without leading zeros. */
@@ -51,11 +59,7 @@ export function normalSerial(hexadecimal: string): string {
 function parsed(der: Uint8Array): X509Certificate {
   if (der.length > MAX_CERTIFICATE_BYTES)
     throw refusal(`it has ${der.length} bytes, at most ${MAX_CERTIFICATE_BYTES} are read`);
-  try {
-    return new X509Certificate(new Uint8Array(der));
-  } catch (error) {
-    throw refusal(`it cannot be parsed: ${messageOf(error)}`, error);
-  }
+  return new X509Certificate(new Uint8Array(der));
 }
 
 function nameOf(certificate: X509Certificate): string {
@@ -69,15 +73,11 @@ function nameOf(certificate: X509Certificate): string {
 
 /** The URIs among the subject alternative names that claim a name: other schemes are other systems' business. */
 function clientUris(certificate: X509Certificate): string[] {
-  try {
-    return certificate
-      .getExtensions(SubjectAlternativeNameExtension)
-      .flatMap((extension) => extension.names.items)
-      .filter((name) => name.type === "url" && /^(?:zgate|spiffe):/i.test(name.value))
-      .map((name) => name.value);
-  } catch (error) {
-    throw refusal(`its subject alternative names cannot be read: ${messageOf(error)}`, error);
-  }
+  return certificate
+    .getExtensions(SubjectAlternativeNameExtension)
+    .flatMap((extension) => extension.names.items)
+    .filter((name) => name.type === "url" && /^(?:zgate|spiffe):/i.test(name.value))
+    .map((name) => name.value);
 }
 
 /** Path segments and trust domains as SPIFFE allows them; a zgate name is one such segment, with `@` and `+` besides. */

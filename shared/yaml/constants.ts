@@ -1,6 +1,6 @@
 /** Limits on YAML text. They hold before anything of the document is looked at. */
 
-/** Collections inside collections. Our deepest document (a policy with a schedule) needs 8. */
+/** Collections inside collections, fewer than this. Our deepest document (a policy with a schedule) needs 8. */
 export const MAX_YAML_DEPTH = 32;
 
 /**

@@ -135,7 +135,7 @@ class TreeBuilder {
     // A quoted scalar's range starts behind its quote, a block scalar's behind its header.
     const quoted = event.style === SCALAR_STYLE.SINGLE_QUOTED || event.style === SCALAR_STYLE.DOUBLE_QUOTED;
     const node: YamlScalar = { kind: "scalar", offset: quoted ? offset - 1 : offset, value, text };
-    this.#add(node, 1);
+    this.#place(node, 1, 1, node.offset);
     const anchor = this.#anchorOf(event);
     if (anchor !== "") this.#anchors.set(anchor, { node, weight: 1 });
   }
@@ -146,10 +146,10 @@ class TreeBuilder {
     const anchor = this.#anchors.get(name);
     if (anchor === undefined) {
       this.#problem(start - 1, `alias *${name} stands before or inside what it names, or names nothing`);
-      this.#add({ kind: "scalar", offset: start - 1, value: null, text: "" }, 1);
+      this.#place({ kind: "scalar", offset: start - 1, value: null, text: "" }, 1, 1, start - 1);
       return;
     }
-    this.#add(anchor.node, anchor.weight);
+    this.#place(anchor.node, anchor.weight, anchor.weight, start - 1);
   }
 
   #close(): void {
@@ -157,21 +157,14 @@ class TreeBuilder {
     if (frame === undefined || frame.kind === "document") return;
     if (frame.anchor !== "") this.#anchors.set(frame.anchor, { node: frame.node, weight: frame.weight });
     // The items were counted as they came; the collection itself counts as one more.
-    this.#place(frame.node, frame.weight, 1);
+    this.#place(frame.node, frame.weight, 1, frame.node.offset);
   }
 
-  #add(node: YamlNode, weight: number): void {
-    this.#place(node, weight, weight);
-  }
-
-  /** Puts a finished node where it belongs; `counted` is what it adds to the size of the document. */
-  #place(node: YamlNode, weight: number, counted: number): void {
+  /** Puts a finished node where it belongs, which is written at `at`; `counted` is what it adds to the document. */
+  #place(node: YamlNode, weight: number, counted: number, at: number): void {
     this.#weight += counted;
     if (this.#weight > MAX_YAML_NODES) {
-      this.#problem(
-        node.offset,
-        `the document has more than ${MAX_YAML_NODES} values, aliases counted as what they stand for`,
-      );
+      this.#problem(at, `the document has more than ${MAX_YAML_NODES} values, aliases counted as what they stand for`);
       this.stopped = true;
       return;
     }
