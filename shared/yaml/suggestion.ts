@@ -12,7 +12,7 @@ export function nearestName(name: string, known: Iterable<string>): string | und
   if (name.length > MAX_SUGGESTION_LENGTH) return undefined;
   const wanted = normalised(name);
   let nearest: string | undefined;
-  let best = Math.min(MAX_SUGGESTION_DISTANCE, Math.ceil(wanted.length / 3)) + 1;
+  let best = Math.min(MAX_SUGGESTION_DISTANCE, wanted.length, Math.max(1, Math.floor(wanted.length / 3))) + 1;
   for (const candidate of known) {
     if (candidate.length > MAX_SUGGESTION_LENGTH) continue;
     const distance = editDistance(wanted, normalised(candidate));
