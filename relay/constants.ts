@@ -47,3 +47,36 @@ export const AUDIT_RATE = 10;
 export const AUDIT_SUMMARY_MS = 10_000;
 /** Kinds (such as a client's denied flows) that are limited at the same time; more share one bucket. */
 export const AUDIT_LIMITED_KINDS = 10_000;
+
+// Admin server
+
+/** The largest request body, bytes: an `explain` question is under one kilobyte. */
+export const ADMIN_BODY_BYTES = 16 * 1024;
+/** A request that is not complete after so long is given up, milliseconds. */
+export const ADMIN_REQUEST_MS = 5_000;
+/** An idle connection is kept for so long, milliseconds: over a usual scrape interval is of no use. */
+export const ADMIN_KEEP_ALIVE_MS = 5_000;
+/** Connections at once: a scraper, a health check and some administrators. */
+export const ADMIN_CONNECTIONS = 64;
+/** Sessions that one status answer lists at most, and without a `limit`. */
+export const ADMIN_SESSIONS_LISTED = 1_000;
+
+// Sessions
+
+/** From the end of the handshake to the control request: three lost flights on a slow path. Milliseconds. */
+export const CONTROL_TIMEOUT_MS = 10_000;
+/** What an agent is told to wait when the address pool is empty, seconds: leases end by the minute. */
+export const POOL_RETRY_AFTER_S = 30;
+/** What an agent is told to wait when the relay drains, seconds: long enough for its successor to start. */
+export const DRAIN_RETRY_AFTER_S = 2;
+/** How long the end of all sessions may take when the relay stops. Milliseconds. */
+export const CLOSE_TIMEOUT_MS = 2_000;
+/** How often idle flows are looked for. Milliseconds. */
+export const HOUSEKEEPING_MS = 1_000;
+
+// NAT
+
+/** IPv4 and TCP headers without options, bytes (RFC 9293 section 3.7.1): what the MSS leaves out of the MTU. */
+export const IPV4_TCP_HEADERS = 40;
+/** IPv6 and TCP headers without options, bytes. */
+export const IPV6_TCP_HEADERS = 60;
