@@ -31,7 +31,7 @@ export const MAX_FIELD_SECTION_SIZE = 16 * 1024;
 /** Payload of a SETTINGS frame in bytes. Known settings need 30; the rest is room for extensions and grease. */
 export const MAX_SETTINGS_BYTES = 4 * 1024;
 
-/** Request streams that are open and unanswered, on either side. A session opens 65 (control and 64 lanes). */
+/** Request streams that a server holds open and unanswered. A session opens 65 (control and 64 lanes). */
 export const MAX_PENDING_REQUESTS = 128;
 
 /** Unidirectional streams whose type has not come yet. A peer needs three, and opens them with their type. */
@@ -42,6 +42,15 @@ export const MAX_INTERIM_RESPONSES = 16;
 
 /** Bytes of unknown frames that are skipped in one event; more wait for the next turn. */
 export const SKIP_BUDGET_BYTES = 256 * 1024;
+
+/**
+ * Frames of one stream that are read in one event, for the same reason: they may be empty. A tunnel's DATA
+ * frames are 64 KiB and more, so this many are a quarter of a gigabyte.
+ */
+export const FRAMES_PER_TURN = 4096;
+
+/** Reads of a QPACK stream in one event, for the same reason. */
+export const INSTRUCTION_READS_PER_TURN = 16;
 
 /** SETTINGS are the first thing a peer sends: 10 s is three lost flights on a slow path. */
 export const SETTINGS_TIMEOUT_MS = 10_000;

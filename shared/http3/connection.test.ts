@@ -1,0 +1,234 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FakeClock } from "../native/fake-clock.ts";
+import { fakeQuicPair, type FakeQuicOptions } from "../native/fake-quic.ts";
+import { READ_END, READ_RESET, WRITE_CLOSED } from "../native/quic.ts";
+import { Http3Connection, type Http3Limits } from "./connection.ts";
+import { DATAGRAM_HEADROOM, DATA_HEADROOM } from "./constants.ts";
+import { Http3Error } from "./fault.ts";
+import type { Fields } from "./fields.ts";
+import { HTTP3_CODE } from "./spec.ts";
+import type { Http3Stream } from "./stream.ts";
+
+const CONNECT: Fields = [
+  [":method", "CONNECT"],
+  [":protocol", "zgate-lane"],
+  [":scheme", "https"],
+  [":authority", "relay.example:4433"],
+  [":path", "/lane/0"],
+];
+
+const GET: Fields = [
+  [":method", "GET"],
+  [":scheme", "https"],
+  [":authority", "relay.example"],
+  [":path", "/hello"],
+];
+
+interface World {
+  readonly clock: FakeClock;
+  readonly client: Http3Connection;
+  readonly server: Http3Connection;
+}
+
+function world(options: FakeQuicOptions = {}, limits: Partial<Http3Limits> = {}): World {
+  const clock = new FakeClock();
+  const pair = fakeQuicPair({ schedule: clock.schedule, latencyMs: 5, ...options });
+  const http3 = { schedule: clock.schedule, limits };
+  return {
+    clock,
+    client: new Http3Connection(pair.client, "client", http3),
+    server: new Http3Connection(pair.server, "server", http3),
+  };
+}
+
+/** Runs the clock until the promise settles. */
+async function during<T>(clock: FakeClock, promise: Promise<T>): Promise<T> {
+  let settled = false;
+  const mark = (): void => void (settled = true);
+  promise.then(mark, mark);
+  for (let i = 0; i < 100_000 && !settled; i++) await clock.advance(1);
+  assert.ok(settled, "nothing settled within 100 seconds");
+  return promise;
+}
+
+/** Reads what is there: the bytes, and whether the end or a reset came. */
+function drain(stream: Http3Stream, into: number[]): number {
+  const slab = new Uint8Array(1000);
+  for (;;) {
+    const got = stream.readBody(slab, 7, slab.length);
+    if (got <= 0) return got;
+    into.push(...slab.subarray(7, 7 + got));
+  }
+}
+
+/** Collects a body until its end. */
+function body(stream: Http3Stream): Promise<{ bytes: number[]; final: number }> {
+  return new Promise((resolve) => {
+    const bytes: number[] = [];
+    const read = (): void => {
+      const final = drain(stream, bytes);
+      if (final < 0) resolve({ bytes, final });
+    };
+    stream.onReadable = read;
+    read();
+  });
+}
+
+/** Writes all of `bytes` in pieces, then finishes. */
+function sendAll(stream: Http3Stream, bytes: Uint8Array, piece: number): void {
+  const slab = new Uint8Array(DATA_HEADROOM + piece);
+  let at = 0;
+  const write = (): void => {
+    while (at < bytes.length) {
+      const part = bytes.subarray(at, at + piece);
+      slab.set(part, DATA_HEADROOM);
+      const taken = stream.writeBody(slab, DATA_HEADROOM, DATA_HEADROOM + part.length);
+      if (taken <= 0) return;
+      at += taken;
+    }
+    stream.finish();
+  };
+  stream.onWritable = write;
+  write();
+}
+
+function pattern(size: number): Uint8Array {
+  return Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
+}
+
+const PIECES: readonly (readonly number[])[] = [[], [1], [1, 2, 3], [2, 1500], [65_536]];
+
+for (const pieces of PIECES) {
+  test(`an extended CONNECT echoes a body of ${pieces.length === 0 ? "whole" : pieces.join(",")}-byte pieces`, async () => {
+    const { clock, client, server } = world({ pieces, highWater: 4096, receiveWindow: 5000 });
+    server.onRequest = (stream) => {
+      assert.equal(stream.field(":protocol"), "zgate-lane");
+      stream.respond(200, [["zgate-lanes", "8"]]);
+      void body(stream).then(({ bytes, final }) => {
+        assert.equal(final, READ_END);
+        sendAll(stream, Uint8Array.from(bytes), 777);
+      });
+    };
+    const sent = pattern(20_000);
+    const stream = await during(clock, client.request(CONNECT));
+    assert.equal(stream.status, 200);
+    assert.equal(stream.field("zgate-lanes"), "8");
+    sendAll(stream, sent, 1300);
+    const { bytes, final } = await during(clock, body(stream));
+    assert.equal(final, READ_END);
+    assert.deepEqual(Uint8Array.from(bytes), sent);
+  });
+}
+
+test("a plain GET gets a small body, and both sides forget the stream", async () => {
+  const { clock, client, server } = world({ maxBidiStreams: 1 });
+  server.onRequest = (stream) => {
+    stream.respond(200, [["content-length", "5"]], { body: Buffer.from("hello"), end: true });
+  };
+  for (let i = 0; i < 3; i++) {
+    const stream = await during(clock, client.request(GET, { end: true }));
+    const { bytes, final } = await during(clock, body(stream));
+    assert.equal(Buffer.from(bytes).toString(), "hello");
+    assert.equal(final, READ_END);
+  }
+});
+
+test("a server without onRequest answers 501", async () => {
+  const { clock, client } = world();
+  assert.equal((await during(clock, client.request(GET, { end: true }))).status, 501);
+});
+
+test("datagrams go both ways, with the stream's own id", async () => {
+  const { clock, client, server } = world();
+  const slab = new Uint8Array(200);
+  server.onRequest = (stream) => {
+    stream.onDatagram = (view, from, to) => {
+      slab.set(view.subarray(from, to), DATAGRAM_HEADROOM);
+      assert.ok(stream.sendDatagram(slab, DATAGRAM_HEADROOM, DATAGRAM_HEADROOM + to - from));
+    };
+    stream.respond(200);
+  };
+  const streams = [await during(clock, client.request(CONNECT)), await during(clock, client.request(CONNECT))];
+  const got: string[] = [];
+  for (const stream of streams) {
+    stream.onDatagram = (view, from, to) => got.push(`${stream.id}:${Buffer.from(view.subarray(from, to)).toString()}`);
+    slab.set(Buffer.from(`ping ${stream.id}`), 50);
+    assert.ok(stream.sendDatagram(slab, 50, 56));
+  }
+  await clock.advance(50);
+  assert.deepEqual(got, ["0:ping 0", "4:ping 4"]);
+});
+
+test("writeBodyRuns sends several ranges as one DATA frame", async () => {
+  const { clock, client, server } = world();
+  server.onRequest = (stream) => {
+    stream.respond(200);
+    const slab = new Uint8Array(100);
+    slab.set(Buffer.from("abcdefghij"), 20);
+    const ranges = Uint32Array.of(0, 0, 20, 23, 26, 28);
+    assert.equal(stream.writeBodyRuns(slab, ranges, 3), 5);
+    stream.finish();
+  };
+  const stream = await during(clock, client.request(CONNECT));
+  assert.equal(Buffer.from((await during(clock, body(stream))).bytes).toString(), "abcgh");
+});
+
+test("a server's GOAWAY: what is in progress goes on, what is new is refused on both sides", async () => {
+  const { clock, client, server } = world();
+  server.onRequest = (stream) => stream.respond(200);
+  const goaways: number[] = [];
+  client.onGoaway = (id) => goaways.push(id);
+  const first = await during(clock, client.request(CONNECT));
+  server.goaway();
+  server.goaway();
+  const crossing = client.request(CONNECT);
+  await assert.rejects(during(clock, crossing), /GOAWAY|H3_REQUEST_REJECTED/);
+  assert.deepEqual(goaways, [4]);
+  await assert.rejects(client.request(CONNECT), { code: "ZG_CONNECTION_CLOSED" });
+  const slab = new Uint8Array(20);
+  assert.equal(first.writeBody(slab, DATA_HEADROOM, 10), 5);
+});
+
+test("a reset before the answer rejects the request with the peer's code", async () => {
+  const { clock, client, server } = world();
+  server.onRequest = (stream) => stream.close(HTTP3_CODE.H3_REQUEST_CANCELLED);
+  await assert.rejects(during(clock, client.request(CONNECT)), (error: unknown) => {
+    assert.ok(error instanceof Http3Error);
+    assert.equal(error.http3Code, HTTP3_CODE.H3_REQUEST_CANCELLED);
+    return true;
+  });
+});
+
+test("a close rejects the requests in progress and says why", async () => {
+  const { clock, client, server } = world();
+  server.onRequest = () => server.close(HTTP3_CODE.H3_NO_ERROR, "going home");
+  await assert.rejects(during(clock, client.request(CONNECT)), {
+    code: "ZG_CONNECTION_CLOSED",
+    message: "the connection is closed (peer-application, H3_NO_ERROR): going home",
+  });
+  await assert.rejects(client.request(CONNECT), { code: "ZG_CONNECTION_CLOSED" });
+});
+
+test("a stream that is reset midway reads READ_RESET and writes WRITE_CLOSED", async () => {
+  const { clock, client, server } = world();
+  let served: Http3Stream | undefined;
+  server.onRequest = (stream) => {
+    served = stream;
+    stream.respond(200);
+  };
+  const stream = await during(clock, client.request(CONNECT));
+  const reading = body(stream);
+  served?.close(HTTP3_CODE.H3_MESSAGE_ERROR);
+  assert.equal((await during(clock, reading)).final, READ_RESET);
+  assert.equal(stream.resetCode, HTTP3_CODE.H3_MESSAGE_ERROR);
+  assert.equal(stream.writeBody(new Uint8Array(20), 8, 20), WRITE_CLOSED);
+});
+
+test("the time-outs are the caller's clock", async () => {
+  const { clock, client, server } = world({}, { responseTimeoutMs: 50 });
+  server.onRequest = () => {};
+  const started = clock.now;
+  await assert.rejects(during(clock, client.request(CONNECT)), /did not answer within 50 ms/);
+  assert.ok(clock.now - started < 100);
+});
