@@ -1,0 +1,255 @@
+/**
+ * Health, metrics and administration over HTTP, on a loopback address only.
+ *
+ *   request ─▶ guard (Host, Origin) ─▶ schema ─▶ AdminTarget ─▶ JSON
+ *
+ *   GET    /healthz              200 while the process serves; the body says what is degraded
+ *   GET    /readyz               200 when sessions are accepted, else 503 with the reasons
+ *   GET    /metrics              Prometheus text
+ *   GET    /v1/status            the relay and its sessions: ?client=NAME&limit=N
+ *   DELETE /v1/sessions/:id      disconnects a session: 204, or 404
+ *   POST   /v1/policy/reload     200 applied, 422 refused (the policy in force stays)
+ *   POST   /v1/explain           what the policy in force says about a flow
+ *
+ * Who can connect to loopback may administrate: it is the machine's own users' trust boundary. A web page in
+ * a browser on that machine is not one of them, which is what the guard is for.
+ */
+import { type FastifyError, type FastifyInstance, type FastifyReply, fastify } from "fastify";
+import { formatHostPort, type HostPort, isLoopback, parseHostPort } from "../shared/config/host-port.ts";
+import { ZgateError, messageOf } from "../shared/errors.ts";
+import {
+  ADMIN_BODY_BYTES,
+  ADMIN_CONNECTIONS,
+  ADMIN_KEEP_ALIVE_MS,
+  ADMIN_REQUEST_MS,
+  ADMIN_SESSIONS_LISTED,
+} from "./constants.ts";
+
+/** What the admin server administrates: the relay, or a fake in tests. */
+export interface AdminTarget {
+  health(): Health;
+  status(): RelayStatus;
+  /** Every session, or one client's. Read as far as needed. */
+  sessions(client: string | undefined): Iterable<SessionStatus>;
+  /** False when there is no such session. */
+  disconnect(session: string): boolean;
+  reloadPolicy(): Promise<ReloadAnswer>;
+  /** Throws a `ZgateError` when the question is wrong, such as an address that is none. */
+  explain(question: ExplainQuestion): ExplainAnswer;
+  /** The Prometheus text and its media type. */
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+export interface Health {
+  /** Sessions are accepted. */
+  readonly ready: boolean;
+  /** What is not as it should be, in sentences: an audit log that fails, a policy that was refused. */
+  readonly problems: readonly string[];
+}
+
+export interface RelayStatus {
+  readonly version: string;
+  /** RFC 3339. */
+  readonly startedAt: string;
+  readonly draining: boolean;
+  readonly sessions: number;
+  readonly leases: { readonly active: number; readonly capacity: number };
+  readonly policy: { readonly generation: number; readonly files: readonly string[] };
+  /** `head`: the audit log's last record, as an anchor for `zgate audit verify --head`. */
+  readonly audit: { readonly healthy: boolean; readonly lost: number; readonly head: { seq: number; hash: string } };
+}
+
+export interface SessionStatus {
+  readonly id: string;
+  readonly client: string;
+  readonly remote: string;
+  readonly ipv4: string;
+  readonly ipv6: string;
+  /** RFC 3339. */
+  readonly since: string;
+  readonly group: string;
+  readonly cipher: string;
+  readonly protocol: "zgate" | "connect-ip";
+  readonly lanes: number;
+  readonly flows: number;
+  readonly rttMs: number;
+  /** From the client, and to it. */
+  readonly up: { readonly packets: number; readonly bytes: number };
+  readonly down: { readonly packets: number; readonly bytes: number };
+  readonly dropped: number;
+}
+
+export interface ReloadAnswer {
+  readonly applied: boolean;
+  /** Of the policy in force now. */
+  readonly generation: number;
+  /** What changed, when applied. */
+  readonly changes: readonly string[];
+  /** What is wrong, when refused. */
+  readonly problems: readonly string[];
+}
+
+export interface ExplainQuestion {
+  readonly client: string;
+  /** An IPv4 or IPv6 address. */
+  readonly dst: string;
+  /** As in a policy: `tcp`, `udp`, `icmp`, or a number. */
+  readonly proto: string;
+  readonly port?: number;
+  readonly icmpType?: number;
+  /** RFC 3339; now when absent. */
+  readonly at?: string;
+}
+
+export interface ExplainAnswer {
+  readonly action: "allow" | "deny";
+  readonly ruleId: string;
+  readonly reason: string;
+  readonly generation: number;
+  /** The rules that were passed over, and why. */
+  readonly passed: readonly unknown[];
+  /** Flows to that destination that are in progress, with their counters. */
+  readonly flows: readonly unknown[];
+}
+
+const explainSchema = {
+  type: "object",
+  additionalProperties: false,
+  required: ["client", "dst", "proto"],
+  properties: {
+    client: { type: "string", minLength: 1, maxLength: 255 },
+    dst: { type: "string", minLength: 1, maxLength: 64 },
+    proto: { type: "string", minLength: 1, maxLength: 16 },
+    port: { type: "integer", minimum: 0, maximum: 65_535 },
+    icmpType: { type: "integer", minimum: 0, maximum: 255 },
+    at: { type: "string", maxLength: 64 },
+  },
+} as const;
+
+const statusSchema = {
+  type: "object",
+  additionalProperties: false,
+  properties: {
+    client: { type: "string", minLength: 1, maxLength: 255 },
+    // A query string is text; `coerceTypes` is off, so that a body cannot pass "1" for 1.
+    limit: { type: "string", pattern: "^[0-9]{1,4}$" },
+  },
+} as const;
+
+export class AdminServer {
+  /** `address:port` that is bound. */
+  readonly address: string;
+  readonly #app: FastifyInstance;
+
+  private constructor(app: FastifyInstance, address: string) {
+    this.#app = app;
+    this.address = address;
+  }
+
+  /** Throws `ZG_CONFIG_INVALID` when the address is not a loopback address, or cannot be bound. Port 0 picks one. */
+  static async open(listen: HostPort, target: AdminTarget): Promise<AdminServer> {
+    const asked = formatHostPort(listen);
+    if (!isLoopback(listen)) {
+      throw new ZgateError(
+        "ZG_CONFIG_INVALID",
+        `admin ${asked}: only a loopback address (127.0.0.1 or [::1]) may be used`,
+      );
+    }
+    const app = buildAdmin(target);
+    try {
+      await app.listen(listen);
+    } catch (cause) {
+      throw new ZgateError("ZG_CONFIG_INVALID", `admin ${asked}: cannot be bound: ${messageOf(cause)}`, { cause });
+    }
+    const bound = app.server.address();
+    const port = typeof bound === "object" && bound !== null ? bound.port : listen.port;
+    return new AdminServer(app, formatHostPort({ host: listen.host, port }));
+  }
+
+  /** Closes the socket and every connection. */
+  async close(): Promise<void> {
+    await this.#app.close();
+  }
+}
+
+/** The routes without a socket, for `AdminServer` and for tests by `inject`. */
+export function buildAdmin(target: AdminTarget): FastifyInstance {
+  const app = fastify({
+    bodyLimit: ADMIN_BODY_BYTES,
+    requestTimeout: ADMIN_REQUEST_MS,
+    keepAliveTimeout: ADMIN_KEEP_ALIVE_MS,
+    forceCloseConnections: true,
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+  });
+  app.server.maxConnections = ADMIN_CONNECTIONS;
+  app.server.headersTimeout = ADMIN_REQUEST_MS;
+  // JSON is the only body: a form or text/plain, which a web page may send unasked, is refused with 415.
+  app.removeContentTypeParser("text/plain");
+
+  app.addHook("onRequest", async (request, reply) => {
+    const refusal = guard(request.headers);
+    if (refusal !== undefined) await fail(reply, 403, "forbidden", refusal);
+  });
+  app.setErrorHandler<FastifyError>((error, _request, reply) => {
+    if (error instanceof ZgateError) return fail(reply, 400, error.code, error.message);
+    const status = error.statusCode ?? 500;
+    return fail(reply, status, status < 500 ? error.code : "internal", messageOf(error));
+  });
+  app.setNotFoundHandler((request, reply) =>
+    fail(reply, 404, "not-found", `there is no ${request.method} ${request.url.split("?", 1)[0]}`),
+  );
+
+  app.get("/healthz", () => {
+    const { problems } = target.health();
+    return { status: problems.length === 0 ? "ok" : "degraded", problems };
+  });
+  app.get("/readyz", (_request, reply) => {
+    const { ready, problems } = target.health();
+    return reply.code(ready ? 200 : 503).send({ ready, problems });
+  });
+  app.get("/metrics", async (_request, reply) => {
+    const { contentType, text } = await target.metrics();
+    return reply.type(contentType).send(text);
+  });
+  app.get<{ Querystring: { client?: string; limit?: string } }>(
+    "/v1/status",
+    { schema: { querystring: statusSchema } },
+    ({ query }) => {
+      const limit = Math.min(Number(query.limit ?? ADMIN_SESSIONS_LISTED), ADMIN_SESSIONS_LISTED);
+      return { ...target.status(), list: Iterator.from(target.sessions(query.client)).take(limit).toArray() };
+    },
+  );
+  app.delete<{ Params: { id: string } }>("/v1/sessions/:id", ({ params }, reply) => {
+    if (target.disconnect(params.id)) return reply.code(204).send();
+    return fail(reply, 404, "not-found", `there is no session ${params.id}`);
+  });
+  app.post("/v1/policy/reload", async (_request, reply) => {
+    const answer = await target.reloadPolicy();
+    return reply.code(answer.applied ? 200 : 422).send(answer);
+  });
+  app.post<{ Body: ExplainQuestion }>("/v1/explain", { schema: { body: explainSchema } }, ({ body }) =>
+    target.explain(body),
+  );
+  return app;
+}
+
+/**
+ * Why a request may not pass. A page that a browser loaded can send requests to loopback: directly, then the
+ * browser adds Origin or Sec-Fetch-Site; or by a DNS name of its own that it lets point to loopback (DNS
+ * rebinding), then Host has that name.
+ */
+function guard(headers: Readonly<Record<string, string | string[] | undefined>>): string | undefined {
+  const host = typeof headers["host"] === "string" ? parseHostPort(headers["host"], 80) : undefined;
+  if (host === undefined || (host.host !== "localhost" && !isLoopback(host))) {
+    return "the Host header has to be a loopback address or localhost";
+  }
+  const site = headers["sec-fetch-site"];
+  if (headers["origin"] !== undefined || (site !== undefined && site !== "none")) {
+    return "requests from web pages are not answered";
+  }
+  return undefined;
+}
+
+function fail(reply: FastifyReply, status: number, code: string, message: string): FastifyReply {
+  return reply.code(status).send({ code, message });
+}
