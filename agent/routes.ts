@@ -9,17 +9,10 @@
  */
 import { z } from "zod";
 import { ZgateError } from "../shared/errors.ts";
+import { declareAddresses } from "../shared/host/device-addresses.ts";
 import { findLeftovers, type FoundLeftover, Leftover } from "../shared/host/leftover.ts";
-import {
-  isLocalAddress,
-  readAddresses,
-  readRoutes,
-  type Route,
-  runIpBatch,
-  runIpBatchForced,
-} from "../shared/host/ip-state.ts";
-import { changeSysctls, readSysctl } from "../shared/host/sysctl.ts";
-import { type Address, formatAddress, formatPrefix, type Prefix } from "../shared/packet/address.ts";
+import { isLocalAddress, readRoutes, type Route, runIpBatch, runIpBatchForced } from "../shared/host/ip-state.ts";
+import { type Address, formatAddress, formatPrefix } from "../shared/packet/address.ts";
 import {
   coversRelay,
   diffRoutes,
@@ -30,6 +23,8 @@ import {
   shadowedBy,
   type TunnelRoutes,
 } from "./route-plan.ts";
+
+const NO_IPV6 = "no IPv6 through the tunnel: it is off on this machine (sysctl net.ipv6.conf.all.disable_ipv6=0)";
 
 /** Names of the records start with this. */
 const RECORD_PREFIX = "routes-";
@@ -63,11 +58,9 @@ export class AgentRoutes {
    */
   async declare(state: RouteState): Promise<string[]> {
     const warnings: string[] = [];
-    const without6 = state.addresses.some(({ version }) => version === 6) && !enableIpv6(this.#device);
-    if (without6)
-      warnings.push("no IPv6 through the tunnel: it is off on this machine (net.ipv6.conf.all.disable_ipv6)");
-    const addresses = state.addresses.filter(({ version }) => version === 4 || !without6);
-    await this.#declareAddresses(addresses);
+    const { ipv6 } = await declareAddresses(this.#device, state.addresses.map(formatPrefix));
+    const addresses = state.addresses.filter(({ version }) => version === 4 || ipv6);
+    if (addresses.length < state.addresses.length) warnings.push(NO_IPV6);
     const planned = planTunnelRoutes({ ...state, addresses, device: this.#device });
     const tables = { 4: await readRoutes(4), 6: await readRoutes(6) };
     const relayRoute = await this.#relayRoute(state.relay, planned, tables[state.relay.version]);
@@ -94,19 +87,6 @@ export class AgentRoutes {
     this.#inside = [];
     this.#outside = [];
     this.#record.forget();
-  }
-
-  async #declareAddresses(addresses: readonly Prefix[]): Promise<void> {
-    const present = await readAddresses(this.#device);
-    const wanted = addresses.map(formatPrefix);
-    await runIpBatch([
-      ...present
-        .filter((address) => !wanted.includes(address))
-        .map((address) => `address delete ${address} dev ${this.#device}`),
-      ...wanted
-        .filter((address) => !present.includes(address))
-        .map((address) => `address add ${address} dev ${this.#device}${address.includes(":") ? " nodad" : ""}`),
-    ]);
   }
 
   async #relayRoute(
@@ -144,16 +124,6 @@ export class AgentRoutes {
     const others = findLeftovers(RECORD_PREFIX, recordSchema).filter(({ name }) => name !== this.#record.name);
     deleteUnused(routes, others);
   }
-}
-
-/** IPv6 is on for the device, or could be switched on: containers have it off unless told otherwise. */
-function enableIpv6(device: string): boolean {
-  try {
-    changeSysctls({ [`net/ipv6/conf/${device}/disable_ipv6`]: "0" });
-  } catch {
-    return false; // A read-only /proc/sys.
-  }
-  return readSysctl(`net/ipv6/conf/${device}/disable_ipv6`) === "0";
 }
 
 async function apply(planned: readonly PlannedRoute[], present: readonly Route[]): Promise<void> {
