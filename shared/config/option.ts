@@ -25,7 +25,8 @@ export type ConfigOf<Shape extends OptionShape> = { readonly [Name in keyof Shap
 
 /** An option that must be given. */
 export function required<Schema extends z.ZodType>(schema: Schema, meta: OptionMeta): Schema {
-  return described(schema, meta);
+  // A copy, because several options are of one kind and each has its own description.
+  return described(schema.clone(), meta);
 }
 
 /** An option that may be left out; its value is then undefined. */
