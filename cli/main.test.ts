@@ -26,7 +26,6 @@ test("the launcher works through symbolic links, relative ones too", () => {
   symlinkSync("one", join(folder, "two"));
   assert.equal(zgate(["--version"], {}, join(folder, "two")).stdout, `${packageJson.version}\n`);
 });
-});
 
 test("help names every group, and every group has help", () => {
   const { stdout, status } = zgate(["--help"]);
