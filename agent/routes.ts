@@ -43,6 +43,8 @@ export class AgentRoutes {
   readonly #record: Leftover<z.infer<typeof recordSchema>>;
   #outside: readonly string[] = [];
   #inside: readonly string[] = [];
+  #turn: Promise<unknown> = Promise.resolve();
+  #removed = false;
 
   /** Takes back what a killed agent left. `device` is the name of the TUN device; it need not exist yet. */
   constructor(device: string) {
@@ -54,9 +56,25 @@ export class AgentRoutes {
   /**
    * Brings about `state`, whatever was declared before; the device must be up. Returns sentences about what will
    * not work as declared. Throws `ZG_HOST_COMMAND` and `ZG_PRIVILEGE`, and `ZG_CONNECT_FAILED` when the relay
-   * would be reached through the tunnel only.
+   * would be reached through the tunnel only. Calls that overlap are carried out one after another.
    */
-  async declare(state: RouteState): Promise<string[]> {
+  declare(state: RouteState): Promise<string[]> {
+    const turn = this.#turn.then(() => this.#declare(state)).finally(() => this.#removed && this.removeSync());
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Deletes routes and addresses for good, without a promise. What is gone already does not matter. */
+  removeSync(): void {
+    this.#removed = true;
+    this.#deleteOutside(this.#outside);
+    runIpBatchForced([...this.#inside.map((route) => `route delete ${route}`), `address flush dev ${this.#device}`]);
+    this.#inside = [];
+    this.#outside = [];
+    this.#record.forget();
+  }
+
+  async #declare(state: RouteState): Promise<string[]> {
     const warnings: string[] = [];
     const { ipv6 } = await declareAddresses(this.#device, state.addresses.map(formatPrefix));
     const addresses = state.addresses.filter(({ version }) => version === 4 || ipv6);
@@ -78,15 +96,6 @@ export class AgentRoutes {
       }
     }
     return warnings;
-  }
-
-  /** Deletes routes and addresses, without a promise. What is gone already does not matter. */
-  removeSync(): void {
-    this.#deleteOutside(this.#outside);
-    runIpBatchForced([...this.#inside.map((route) => `route delete ${route}`), `address flush dev ${this.#device}`]);
-    this.#inside = [];
-    this.#outside = [];
-    this.#record.forget();
   }
 
   async #relayRoute(

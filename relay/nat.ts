@@ -32,6 +32,8 @@ export class RelayNat {
   readonly #device: string;
   readonly #record: Leftover<SysctlValues>;
   #saved: SysctlValues = {};
+  #turn: Promise<unknown> = Promise.resolve();
+  #removed = false;
 
   /** Takes over what killed relays left. `device` is the name of the TUN device; it need not exist yet. */
   constructor(device: string) {
@@ -42,23 +44,18 @@ export class RelayNat {
 
   /**
    * Brings about `state`, whatever was declared before; the device must exist. Returns sentences about what
-   * will not work as declared. Throws `ZG_HOST_COMMAND` and `ZG_PRIVILEGE`.
+   * will not work as declared. Throws `ZG_HOST_COMMAND` and `ZG_PRIVILEGE`. Calls that overlap are carried out
+   * one after another.
    */
-  async declare(state: NatState): Promise<string[]> {
-    const { ipv6 } = await declareAddresses(this.#device, state.addresses);
-    this.#forward(ipv6);
-    await runCommand("nft", ["-f", "-"], natRuleset({ ...state, device: this.#device }));
-    const warnings = await this.#findBlockers();
-    if (!ipv6 && state.pools.some(({ version }) => version === 6)) {
-      warnings.unshift(
-        "no IPv6 through the tunnel: it is off on this machine (sysctl net.ipv6.conf.all.disable_ipv6=0)",
-      );
-    }
-    return warnings;
+  declare(state: NatState): Promise<string[]> {
+    const turn = this.#turn.then(() => this.#declare(state)).finally(() => this.#removed && this.removeSync());
+    this.#turn = turn.catch(() => undefined);
+    return turn;
   }
 
-  /** Takes everything back, without a promise. What is gone already does not matter. */
+  /** Takes everything back for good, without a promise. What is gone already does not matter. */
   removeSync(): void {
+    this.#removed = true;
     attempt("the nft table stays", () => runCommandSync("nft", ["-f", "-"], deletionRuleset(this.#device)));
     runIpBatchForced([`address flush dev ${this.#device}`]);
     const others = findLeftovers(RECORD_PREFIX, recordSchema).filter(({ name }) => name !== this.#record.name);
@@ -70,6 +67,19 @@ export class RelayNat {
     attempt("forwarding stays on", () => writeForwarding(this.#saved));
     this.#saved = {};
     this.#record.forget();
+  }
+
+  async #declare(state: NatState): Promise<string[]> {
+    const { ipv6 } = await declareAddresses(this.#device, state.addresses);
+    this.#forward(ipv6);
+    await runCommand("nft", ["-f", "-"], natRuleset({ ...state, device: this.#device }));
+    const warnings = await this.#findBlockers();
+    if (!ipv6 && state.pools.some(({ version }) => version === 6)) {
+      warnings.unshift(
+        "no IPv6 through the tunnel: it is off on this machine (sysctl net.ipv6.conf.all.disable_ipv6=0)",
+      );
+    }
+    return warnings;
   }
 
   /**
