@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   ZG_AUDIT: "the audit log cannot be opened, continued or written",
   // Native addon and operating system
   ZG_NATIVE_MISSING: "the native addon has not been built",
+  ZG_NATIVE_FAILED: "the native addon failed; this is a defect",
   ZG_TUN: "the TUN device cannot be opened or configured",
   ZG_UDP: "the UDP socket cannot be bound",
   ZG_HOST_COMMAND: "a command that configures the operating system failed",

@@ -1,0 +1,92 @@
+//! Every limit and default of the addon: unit, reason, source.
+
+use std::time::Duration;
+
+// --- UDP socket ---------------------------------------------------------------------------------------
+
+/// Bytes asked for SO_RCVBUF and SO_SNDBUF. 1 Gbit/s for 50 ms is 6.25 MB; wireguard-go asks for 7 MiB.
+pub const UDP_SOCKET_BUFFER: libc::c_int = 7 << 20;
+
+// --- QUIC transport, defaults of `TransportOptions` -----------------------------------------------------
+
+/// Idle time after which a connection is gone (RFC 9000 section 10.1).
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A PING after this much silence: below the 30 s after which many NATs forget a UDP mapping (RFC 4787 asks for 2 min).
+pub const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// Time for a whole handshake. A peer that has not finished by then is not going to.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Streams that the peer may hold open: 64 lanes, control stream, a few requests.
+pub const MAX_BIDI_STREAMS: u32 = 128;
+/// HTTP/3 needs three (control, QPACK encoder and decoder); a few for extensions.
+pub const MAX_UNI_STREAMS: u32 = 16;
+/// Bytes of one stream in flight to us: 1 Gbit/s × 100 ms = 12.5 MB. A lane may carry all of a session.
+pub const STREAM_RECEIVE_WINDOW: u32 = 12_500_000;
+/// Bytes of all streams of a connection in flight to us.
+pub const CONNECTION_RECEIVE_WINDOW: u32 = 16 << 20;
+/// Most bytes of a connection that are sent and not yet acknowledged, plus what waits to be sent.
+pub const SEND_WINDOW: u64 = 16 << 20;
+/// The queue between `write` and QUIC, in bytes a stream: two slabs of 64 KB in work, two to come.
+pub const STREAM_SEND_QUEUE: u32 = 256 << 10;
+/// `onWritable` comes when the queue fell to this fraction of the high water mark.
+pub const SEND_LOW_WATER_DIVISOR: usize = 2;
+/// Received bytes of a stream that wait for `read`. QUIC's flow control holds back the rest.
+pub const STREAM_RECEIVE_QUEUE: usize = 256 << 10;
+/// Reading from QUIC goes on when the queue fell to this fraction.
+pub const RECEIVE_LOW_WATER_DIVISOR: usize = 2;
+/// UDP payload that any path must carry (RFC 9000 section 14).
+pub const INITIAL_MTU: u16 = 1200;
+/// Handshakes in progress beyond which new ones are refused: about 10 KB of state each.
+pub const MAX_HANDSHAKES: u32 = 1024;
+/// Handshakes in progress above which an Initial is answered with Retry.
+pub const RETRY_ABOVE: u32 = 128;
+
+// --- Datagrams (RFC 9221) -------------------------------------------------------------------------------
+
+/// Bytes of received datagrams that wait for `readDatagrams`; beyond, the oldest are dropped.
+pub const DATAGRAM_RECEIVE_QUEUE: usize = 1 << 20;
+/// Bytes of datagrams that wait to be sent; beyond, `sendDatagram` returns false.
+pub const DATAGRAM_SEND_QUEUE: usize = 1 << 20;
+
+// --- Work and waiting -----------------------------------------------------------------------------------
+
+/// Chunks that one call takes from a QUIC stream: about 45 KB of MTU-size packets under one lock.
+pub const CHUNKS_PER_READ: usize = 32;
+/// The most bytes of one `write` or `writev`; `MAX_STREAM_WRITE` in shared/native/quic.ts.
+pub const MAX_STREAM_WRITE: usize = 1 << 20;
+/// Refusals that wait for the event loop. A flood of bad handshakes must not grow memory.
+pub const MAX_WAITING_REFUSALS: usize = 256;
+/// Time that `close` gives the peers to be told.
+pub const CLOSE_FLUSH: Duration = Duration::from_millis(300);
+/// The same when the process is on its way out.
+pub const EXIT_FLUSH: Duration = Duration::from_millis(50);
+
+// --- TLS --------------------------------------------------------------------------------------------------
+
+/// Retry integrity key and nonce of QUIC v1 (RFC 9001 section 5.8).
+pub const RETRY_KEY: [u8; 16] = [
+    0xbe, 0x0c, 0x69, 0x0b, 0x9f, 0x66, 0x57, 0x5a, 0x1d, 0x76, 0x6b, 0x54, 0xe3, 0x68, 0xc8, 0x4e,
+];
+pub const RETRY_NONCE: [u8; 12] = [
+    0x46, 0x15, 0x99, 0xd3, 0x5d, 0x63, 0x2b, 0xf2, 0x23, 0x98, 0x25, 0xbb,
+];
+/// Length of the AEAD tag in bytes (RFC 9001 section 5.8).
+pub const RETRY_TAG_LENGTH: usize = 16;
+/// QUIC version 1 (RFC 9000 section 15).
+pub const QUIC_V1: u32 = 1;
+
+// --- Memory -----------------------------------------------------------------------------------------------
+
+/// Bytes of one block of a receive queue: a slab of 64 KB is four copies.
+pub const RECEIVE_BLOCK: usize = 16 << 10;
+/// Free blocks that an endpoint keeps: 4 MiB.
+pub const POOLED_BLOCKS: usize = 256;
+
+// --- TUN ----------------------------------------------------------------------------------------------------
+
+/// `struct virtio_net_hdr` without `num_buffers` (linux/virtio_net.h), in bytes.
+pub const VNET_HEADER_LENGTH: usize = 10;
+/// The largest frame: its length is 16 bits on the wire and in the slab.
+pub const MAX_FRAME: usize = u16::MAX as usize;
+/// The largest super-packet that the kernel may hand over: with its header it must fit `MAX_FRAME`. A
+/// multiple of common segment sizes is not needed: the kernel rounds down.
+pub const MAX_GSO_SIZE: u32 = (MAX_FRAME - VNET_HEADER_LENGTH) as u32;

@@ -1,0 +1,10 @@
+//! The edge of zgate towards the operating system: one QUIC endpoint and one TUN device, nothing more.
+//! TypeScript sees this through `shared/native/addon.ts`; the contract is `shared/native/{quic,tun}.ts`.
+
+mod constants;
+mod event_loop;
+mod failure;
+mod quic;
+mod slab;
+mod tls;
+mod tun;

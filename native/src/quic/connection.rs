@@ -1,0 +1,377 @@
+//! One connection whose handshake is complete: what JavaScript calls, and its tasks on the QUIC thread
+//! (streams that the peer opens, datagrams both ways, the end).
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+
+use bytes::Bytes;
+use napi::bindgen_prelude::Uint8Array;
+use napi_derive::napi;
+use rustls::pki_types::CertificateDer;
+use tokio::runtime::Handle;
+
+use crate::constants::{DATAGRAM_RECEIVE_QUEUE, DATAGRAM_SEND_QUEUE};
+use crate::failure::Result;
+use crate::quic::bridge::Bridge;
+use crate::quic::lib_alias::{Connection, ConnectionError, RecvStream, SendDatagramError, SendStream};
+use crate::quic::mailbox::{Closed, EDGE_DATAGRAMS, Notice, lock};
+use crate::quic::receive::{ReceiveHalf, receive};
+use crate::quic::send::{SendHalf, send};
+use crate::quic::stream::{StreamShared, error_code};
+use crate::quic::thread::spawn;
+use crate::slab::Slab;
+use crate::tls::Negotiated;
+
+/// Bytes of the length in front of a datagram in a slab.
+const LENGTH_BYTES: usize = 2;
+
+#[derive(Default)]
+struct Datagrams {
+    received: VecDeque<Bytes>,
+    received_bytes: usize,
+    armed: bool,
+    to_send: VecDeque<Bytes>,
+    to_send_bytes: usize,
+    sender: Option<Waker>,
+    ended: bool,
+}
+
+pub struct ConnectionShared {
+    pub token: u32,
+    pub bridge: Arc<Bridge>,
+    runtime: Handle,
+    /// Taken when the connection is closed, so that an object that JavaScript still holds costs little.
+    connection: Mutex<Option<Connection>>,
+    last: Mutex<Option<NativeStats>>,
+    negotiated: Negotiated,
+    chain: Mutex<Vec<Vec<u8>>>,
+    local_close: Mutex<Option<(u64, String)>>,
+    datagrams: Mutex<Datagrams>,
+    max_datagram: AtomicUsize,
+}
+
+/// `ConnectionStats` of shared/native/quic.ts, and the peer's address.
+#[napi(object, object_from_js = false)]
+#[derive(Clone)]
+pub struct NativeStats {
+    pub remote: String,
+    pub rtt_ms: f64,
+    pub cwnd: f64,
+    pub sent_packets: f64,
+    pub lost_packets: f64,
+    pub sent_bytes: f64,
+    pub received_bytes: f64,
+    pub mtu: u32,
+}
+
+fn stats_of(connection: &Connection) -> NativeStats {
+    let stats = connection.stats();
+    NativeStats {
+        remote: address_text(connection.remote_address()),
+        rtt_ms: stats.path.rtt.as_secs_f64() * 1000.0,
+        cwnd: stats.path.cwnd as f64,
+        sent_packets: stats.path.sent_packets as f64,
+        lost_packets: stats.path.lost_packets as f64,
+        sent_bytes: stats.udp_tx.bytes as f64,
+        received_bytes: stats.udp_rx.bytes as f64,
+        mtu: u32::from(stats.path.current_mtu),
+    }
+}
+
+/// An IPv4 peer of a dual-stack socket is shown as IPv4.
+pub fn address_text(address: std::net::SocketAddr) -> String {
+    std::net::SocketAddr::new(address.ip().to_canonical(), address.port()).to_string()
+}
+
+pub fn closed_by(error: &ConnectionError) -> Closed {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (source, code, reason) = match error {
+        ConnectionError::ApplicationClosed(close) => {
+            ("peer-application", close.error_code.into_inner() as i64, text(&close.reason))
+        }
+        ConnectionError::ConnectionClosed(close) => {
+            ("peer-transport", u64::from(close.error_code) as i64, text(&close.reason))
+        }
+        ConnectionError::TransportError(error) => ("transport", u64::from(error.code) as i64, error.reason.clone()),
+        ConnectionError::TimedOut => ("idle-timeout", 0, "the peer was silent for the idle time-out".into()),
+        ConnectionError::Reset => ("reset", 0, "the peer no longer knows the connection (stateless reset)".into()),
+        ConnectionError::LocallyClosed => ("local", 0, String::new()),
+        ConnectionError::VersionMismatch => ("transport", 0, "the peer speaks another version of QUIC".into()),
+        ConnectionError::CidsExhausted => ("transport", 0, "no connection id is left".into()),
+    };
+    Closed { source, code, reason }
+}
+
+impl ConnectionShared {
+    /// On the QUIC thread, when the handshake is complete.
+    pub fn start(connection: Connection, bridge: &Arc<Bridge>) -> Arc<ConnectionShared> {
+        let negotiated = connection
+            .handshake_data()
+            .and_then(|data| data.downcast::<Negotiated>().ok())
+            .map_or_else(Negotiated::default, |data| *data);
+        let chain = connection
+            .peer_identity()
+            .and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok())
+            .map_or_else(Vec::new, |chain| chain.iter().map(|certificate| certificate.to_vec()).collect());
+        let shared = Arc::new(ConnectionShared {
+            token: bridge.mailbox.token(),
+            bridge: Arc::clone(bridge),
+            runtime: Handle::current(),
+            max_datagram: AtomicUsize::new(connection.max_datagram_size().unwrap_or(0)),
+            connection: Mutex::new(Some(connection.clone())),
+            last: Mutex::default(),
+            negotiated,
+            chain: Mutex::new(chain),
+            local_close: Mutex::default(),
+            datagrams: Mutex::default(),
+        });
+        spawn(bridge, accept_bidi(connection.clone(), Arc::clone(&shared)));
+        spawn(bridge, accept_uni(connection.clone(), Arc::clone(&shared)));
+        spawn(bridge, receive_datagrams(connection.clone(), Arc::clone(&shared)));
+        spawn(bridge, send_datagrams(connection.clone(), Arc::clone(&shared)));
+        spawn(bridge, watch_end(connection, Arc::clone(&shared)));
+        shared
+    }
+
+    fn open_connection(&self) -> Option<Connection> {
+        lock(&self.connection).clone()
+    }
+
+    fn stream(&self, sink: Option<SendStream>, source: Option<RecvStream>) -> Arc<StreamShared> {
+        let id = match (&sink, &source) {
+            (Some(sink), _) => u64::from(sink.id()),
+            (None, Some(source)) => u64::from(source.id()),
+            (None, None) => 0,
+        };
+        let stream = Arc::new(StreamShared {
+            token: self.bridge.mailbox.token(),
+            id,
+            receive: source.as_ref().map(|_| ReceiveHalf::default()),
+            send: sink.as_ref().map(|_| SendHalf::default()),
+            bridge: Arc::clone(&self.bridge),
+        });
+        if let Some(source) = source {
+            spawn(&self.bridge, receive(source, Arc::clone(&stream)));
+        }
+        if let Some(sink) = sink {
+            spawn(&self.bridge, send(sink, Arc::clone(&stream)));
+        }
+        stream
+    }
+}
+
+async fn accept_bidi(connection: Connection, shared: Arc<ConnectionShared>) {
+    while let Ok((sink, source)) = connection.accept_bi().await {
+        let stream = shared.stream(Some(sink), Some(source));
+        shared.bridge.mailbox.notice(Notice::Stream { connection: shared.token, stream });
+    }
+}
+
+async fn accept_uni(connection: Connection, shared: Arc<ConnectionShared>) {
+    while let Ok(source) = connection.accept_uni().await {
+        let stream = shared.stream(None, Some(source));
+        shared.bridge.mailbox.notice(Notice::Stream { connection: shared.token, stream });
+    }
+}
+
+async fn receive_datagrams(connection: Connection, shared: Arc<ConnectionShared>) {
+    while let Ok(datagram) = connection.read_datagram().await {
+        let mut datagrams = lock(&shared.datagrams);
+        datagrams.received_bytes += datagram.len() + LENGTH_BYTES;
+        datagrams.received.push_back(datagram);
+        while datagrams.received_bytes > DATAGRAM_RECEIVE_QUEUE {
+            let Some(oldest) = datagrams.received.pop_front() else { break };
+            datagrams.received_bytes -= oldest.len() + LENGTH_BYTES;
+        }
+        if std::mem::take(&mut datagrams.armed) {
+            drop(datagrams);
+            shared.bridge.mailbox.edge(shared.token, EDGE_DATAGRAMS);
+        }
+    }
+}
+
+async fn send_datagrams(connection: Connection, shared: Arc<ConnectionShared>) {
+    loop {
+        let batch = poll_fn(|context| {
+            let mut datagrams = lock(&shared.datagrams);
+            if datagrams.ended {
+                return Poll::Ready(None);
+            }
+            if datagrams.to_send.is_empty() {
+                datagrams.sender = Some(context.waker().clone());
+                return Poll::Pending;
+            }
+            datagrams.to_send_bytes = 0;
+            Poll::Ready(Some(std::mem::take(&mut datagrams.to_send)))
+        })
+        .await;
+        let Some(batch) = batch else { return };
+        for datagram in batch {
+            match connection.send_datagram(datagram) {
+                // Larger than the path takes now: dropped, as the network would.
+                Ok(()) | Err(SendDatagramError::TooLarge) => {}
+                Err(_) => return,
+            }
+        }
+        shared.max_datagram.store(connection.max_datagram_size().unwrap_or(0), Ordering::Relaxed);
+    }
+}
+
+async fn watch_end(connection: Connection, shared: Arc<ConnectionShared>) {
+    let error = connection.closed().await;
+    let mut closed = closed_by(&error);
+    if let (ConnectionError::LocallyClosed, Some((code, reason))) = (&error, lock(&shared.local_close).take()) {
+        closed.code = code as i64;
+        closed.reason = reason;
+    }
+    *lock(&shared.last) = Some(stats_of(&connection));
+    *lock(&shared.connection) = None;
+    let sender = {
+        let mut datagrams = lock(&shared.datagrams);
+        datagrams.ended = true;
+        datagrams.sender.take()
+    };
+    if let Some(sender) = sender {
+        sender.wake();
+    }
+    shared.bridge.mailbox.notice(Notice::Closed { connection: shared.token, closed });
+}
+
+/// `QuicConnection` of shared/native/quic.ts without its callbacks and promises, which `addon.ts` adds.
+#[napi]
+pub struct NativeConnection {
+    shared: Arc<ConnectionShared>,
+}
+
+impl NativeConnection {
+    pub fn new(shared: Arc<ConnectionShared>) -> Self {
+        NativeConnection { shared }
+    }
+}
+
+#[napi]
+impl NativeConnection {
+    #[napi(getter)]
+    pub fn token(&self) -> u32 {
+        self.shared.token
+    }
+
+    /// Hands the chain over once: the addon keeps no copy of it.
+    #[napi]
+    pub fn take_chain(&self) -> Vec<Uint8Array> {
+        std::mem::take(&mut *lock(&self.shared.chain)).into_iter().map(Uint8Array::from).collect()
+    }
+
+    #[napi(getter)]
+    pub fn alpn(&self) -> String {
+        self.shared.negotiated.alpn.clone()
+    }
+
+    #[napi(getter)]
+    pub fn key_exchange_group(&self) -> String {
+        self.shared.negotiated.key_exchange_group.clone()
+    }
+
+    #[napi(getter)]
+    pub fn cipher_suite(&self) -> String {
+        self.shared.negotiated.cipher_suite.clone()
+    }
+
+    /// The answer is an `opened` or `openFailed` notice with this ticket.
+    #[napi]
+    pub fn open(&self, ticket: u32, bidi: bool) {
+        let shared = Arc::clone(&self.shared);
+        let Some(connection) = shared.open_connection() else {
+            let reason = "the connection is closed".to_owned();
+            shared.bridge.mailbox.notice(Notice::OpenFailed { ticket, reason });
+            return;
+        };
+        let bridge = Arc::clone(&shared.bridge);
+        let _context = self.shared.runtime.enter();
+        spawn(&bridge, async move {
+            let opened = if bidi {
+                connection.open_bi().await.map(|(sink, source)| (Some(sink), Some(source)))
+            } else {
+                connection.open_uni().await.map(|sink| (Some(sink), None))
+            };
+            shared.bridge.mailbox.notice(match opened {
+                Ok((sink, source)) => Notice::Opened { ticket, stream: shared.stream(sink, source) },
+                Err(error) => Notice::OpenFailed { ticket, reason: error.to_string() },
+            });
+        });
+    }
+
+    #[napi(getter)]
+    pub fn max_datagram_size(&self) -> u32 {
+        self.shared
+            .open_connection()
+            .and_then(|connection| connection.max_datagram_size())
+            .map_or(0, |size| u32::try_from(size).unwrap_or(u32::MAX))
+    }
+
+    #[napi]
+    pub fn send_datagram(&self, mut slab: Slab, from: u32, to: u32) -> Result<bool> {
+        let bytes = slab.range(from, to)?;
+        let mut datagrams = lock(&self.shared.datagrams);
+        let queued = datagrams.to_send_bytes + bytes.len();
+        if datagrams.ended
+            || queued > DATAGRAM_SEND_QUEUE
+            || bytes.len() > self.shared.max_datagram.load(Ordering::Relaxed)
+        {
+            return Ok(false);
+        }
+        datagrams.to_send_bytes = queued;
+        datagrams.to_send.push_back(Bytes::copy_from_slice(bytes));
+        let sender = datagrams.sender.take();
+        drop(datagrams);
+        self.shared.bridge.wake(sender);
+        Ok(true)
+    }
+
+    #[napi]
+    pub fn read_datagrams(&self, mut slab: Slab, from: u32, to: u32) -> Result<u32> {
+        let target = slab.range(from, to)?;
+        let mut datagrams = lock(&self.shared.datagrams);
+        let mut done = 0;
+        while let Some(next) = datagrams.received.front() {
+            let length = next.len();
+            let Some(record) = target.get_mut(done..done + LENGTH_BYTES + length) else { break };
+            record[..LENGTH_BYTES].copy_from_slice(&(length as u16).to_be_bytes());
+            record[LENGTH_BYTES..].copy_from_slice(next);
+            done += LENGTH_BYTES + length;
+            datagrams.received_bytes -= LENGTH_BYTES + length;
+            datagrams.received.pop_front();
+        }
+        if done == 0 {
+            datagrams.armed = true;
+        }
+        Ok(done as u32)
+    }
+
+    /// `null` only between the close and its notice.
+    #[napi]
+    pub fn stats(&self) -> Option<NativeStats> {
+        match self.shared.open_connection() {
+            Some(connection) => Some(stats_of(&connection)),
+            None => lock(&self.shared.last).clone(),
+        }
+    }
+
+    #[napi]
+    pub fn close(&self, code: f64, reason: String) -> Result<()> {
+        let code = error_code(code)?;
+        let Some(connection) = self.shared.open_connection() else { return Ok(()) };
+        {
+            let mut local_close = lock(&self.shared.local_close);
+            if local_close.is_some() {
+                return Ok(());
+            }
+            *local_close = Some((code.into_inner(), reason.clone()));
+        }
+        connection.close(code, reason.as_bytes());
+        Ok(())
+    }
+}

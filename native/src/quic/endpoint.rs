@@ -1,0 +1,321 @@
+//! The endpoint as JavaScript sees it.
+
+use std::cell::RefCell;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use napi_derive::napi;
+
+use crate::constants::{
+    CLOSE_FLUSH, EXIT_FLUSH, MAX_HANDSHAKES, RETRY_ABOVE, STREAM_SEND_QUEUE, UDP_SOCKET_BUFFER,
+};
+use crate::event_loop::{Callback, Doorbell};
+use crate::failure::{Code, Result, failure};
+use crate::quic::bridge::Bridge;
+use crate::quic::connection::{NativeConnection, address_text};
+use crate::quic::lib_alias::{ClientConfig, ServerConfig, TransportConfig, VarInt};
+use crate::quic::mailbox::Notice;
+use crate::quic::stream::{NativeStream, error_code};
+use crate::quic::thread::{Command, HandshakeLimits, QuicThread};
+use crate::quic::transport::{TransportInput, transport_config};
+use crate::slab::Words;
+use crate::tls::{ClientTls, Material, ServerTls, client_config, server_config};
+
+/// `EndpointOptions` of shared/native/quic.ts.
+#[napi(object, object_to_js = false)]
+pub struct EndpointInput {
+    pub bind: String,
+    pub server: Option<Material>,
+    pub alpn: Vec<String>,
+    pub transport: Option<TransportInput>,
+    pub retry_above: Option<u32>,
+    pub max_handshakes: Option<u32>,
+}
+
+/// A rare event; which fields are set depends on `kind` (`NativeNotice` in shared/native/addon.ts).
+#[napi(object, object_from_js = false)]
+#[derive(Default)]
+pub struct NativeNotice {
+    pub kind: &'static str,
+    pub ticket: Option<u32>,
+    pub token: Option<u32>,
+    pub connection: Option<NativeConnection>,
+    pub stream: Option<NativeStream>,
+    pub source: Option<&'static str>,
+    pub remote: Option<String>,
+    pub code: Option<f64>,
+    pub error_code: Option<String>,
+    pub reason: Option<String>,
+}
+
+/// What runs: taken by `dispose` or by the end of the environment, whichever comes first.
+struct Running {
+    thread: QuicThread,
+    doorbell: Doorbell,
+}
+
+#[napi]
+pub struct NativeEndpoint {
+    bridge: Arc<Bridge>,
+    running: Rc<RefCell<Option<Running>>>,
+    transport: Arc<TransportConfig>,
+    alpn: Vec<String>,
+    local: SocketAddr,
+}
+
+fn socket_address(text: &str, name: &str) -> Result<SocketAddr> {
+    text.parse().map_err(|_| {
+        failure(
+            Code::Udp,
+            format!("{name} {text:?}: expected address:port, such as 192.0.2.1:4433 or [2001:db8::1]:4433"),
+        )
+    })
+}
+
+/// Binds, with buffers as large as the kernel allows.
+fn bind(address: SocketAddr) -> Result<(UdpSocket, SocketAddr)> {
+    let failed = |error: std::io::Error| {
+        let advice = match error.raw_os_error() {
+            Some(libc::EADDRINUSE) => "; another process has this port, choose another or stop it",
+            Some(libc::EADDRNOTAVAIL) => "; no interface has this address",
+            Some(libc::EACCES) => "; ports below 1024 need CAP_NET_BIND_SERVICE",
+            _ => "",
+        };
+        failure(Code::Udp, format!("UDP {address}: {error}{advice}"))
+    };
+    let socket = UdpSocket::bind(address).map_err(failed)?;
+    let local = socket.local_addr().map_err(failed)?;
+    for (forced, plain) in
+        [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)]
+    {
+        // The force variant needs CAP_NET_ADMIN; without, net.core.{r,w}mem_max is the limit. Neither is
+        // worth an error: QUIC works with any buffer.
+        if !set_buffer(&socket, forced) {
+            set_buffer(&socket, plain);
+        }
+    }
+    Ok((socket, local))
+}
+
+fn set_buffer(socket: &UdpSocket, option: libc::c_int) -> bool {
+    let size = UDP_SOCKET_BUFFER;
+    // SAFETY: the descriptor is open, and `size` is a live c_int of the length given.
+    let status = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            option,
+            (&raw const size).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    status == 0
+}
+
+impl NativeEndpoint {
+    fn server(&self, tls: &Material) -> Result<ServerConfig> {
+        quic_server(tls, &self.alpn, &self.transport)
+    }
+
+    fn command(&self, command: Command) -> Result<()> {
+        self.running
+            .borrow()
+            .as_ref()
+            .and_then(|running| running.thread.commands.send(command).ok())
+            .ok_or_else(|| failure(Code::ConnectionClosed, "the endpoint is closed"))
+    }
+}
+
+fn quic_server(tls: &Material, alpn: &[String], transport: &Arc<TransportConfig>) -> Result<ServerConfig> {
+    let tls = ServerTls::new(server_config(tls, alpn)?)?;
+    let mut config = ServerConfig::with_crypto(Arc::new(tls));
+    config.transport_config(Arc::clone(transport));
+    Ok(config)
+}
+
+/// Ends the thread, telling the peers in the time given, and lets go of the doorbell.
+fn stop(running: Running, flush: Option<Duration>) {
+    if let Some(flush) = flush {
+        // Refused only when the thread ended already.
+        let _ = running.thread.commands.send(Command::Close {
+            code: VarInt::from_u32(0),
+            reason: String::new(),
+            flush,
+        });
+    }
+    running.thread.join();
+    running.doorbell.close();
+}
+
+#[napi]
+impl NativeEndpoint {
+    /// `doorbell` is called when `nextNotice` or `drain` has something, once a burst.
+    #[napi(factory)]
+    pub fn open(options: EndpointInput, doorbell: Callback) -> Result<NativeEndpoint> {
+        let transport_input = options.transport.unwrap_or_default();
+        let transport = transport_config(&transport_input)?;
+        let server =
+            options.server.as_ref().map(|tls| quic_server(tls, &options.alpn, &transport)).transpose()?;
+        let (socket, local) = bind(socket_address(&options.bind, "bind")?)?;
+        let queue = transport_input.stream_send_queue.unwrap_or(STREAM_SEND_QUEUE);
+        let bridge = Arc::new(Bridge::new(queue.max(1) as usize));
+        let limits = HandshakeLimits {
+            retry_above: options.retry_above.unwrap_or(RETRY_ABOVE),
+            max: options.max_handshakes.unwrap_or(MAX_HANDSHAKES),
+        };
+        let running: Rc<RefCell<Option<Running>>> = Rc::default();
+        let at_exit = Rc::clone(&running);
+        let exit_bridge = Arc::clone(&bridge);
+        let doorbell = Doorbell::open(
+            &doorbell,
+            Box::new(move || {
+                let running = at_exit.borrow_mut().take();
+                if let Some(running) = running {
+                    stop(running, Some(EXIT_FLUSH));
+                }
+                exit_bridge.mailbox.connect_bell(None);
+            }),
+        )?;
+        // SAFETY: the thread is joined before the doorbell is closed, in `stop`, which the teardown above
+        // calls too.
+        bridge.mailbox.connect_bell(Some(unsafe { doorbell.bell() }));
+        let thread = match QuicThread::start(socket, server, limits, Arc::clone(&bridge)) {
+            Ok(thread) => thread,
+            Err(error) => {
+                bridge.mailbox.connect_bell(None);
+                doorbell.close();
+                return Err(error);
+            }
+        };
+        *running.borrow_mut() = Some(Running { thread, doorbell });
+        Ok(NativeEndpoint { bridge, running, transport, alpn: options.alpn, local })
+    }
+
+    #[napi(getter)]
+    pub fn local_address(&self) -> String {
+        address_text(self.local)
+    }
+
+    #[napi]
+    pub fn set_server_tls(&self, tls: Material) -> Result<()> {
+        self.command(Command::SetServer(self.server(&tls)?))
+    }
+
+    /// The answer is a `connected` or `connectFailed` notice with this ticket.
+    #[napi]
+    pub fn connect(&self, ticket: u32, remote: String, server_name: String, tls: Material) -> Result<()> {
+        let remote = socket_address(&remote, "remote")?;
+        let tls = ClientTls::new(client_config(&tls, &self.alpn)?)?;
+        let mut config = ClientConfig::new(Arc::new(tls));
+        config.transport_config(Arc::clone(&self.transport));
+        // A socket of one family reaches the other through mapped addresses only when it is dual-stack.
+        let remote = match (self.local, remote) {
+            (SocketAddr::V6(_), SocketAddr::V4(v4)) => {
+                SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
+            }
+            _ => remote,
+        };
+        self.command(Command::Connect { ticket, remote, server_name, config })
+    }
+
+    #[napi]
+    pub fn rebind(&mut self, address: String) -> Result<()> {
+        let (socket, local) = bind(socket_address(&address, "bind")?)?;
+        self.command(Command::Rebind(socket))?;
+        self.local = local;
+        Ok(())
+    }
+
+    /// Fills `records` with pairs `token, bits` of streams and connections that became ready; returns the
+    /// words filled. To be called, and `nextNotice` before it, until nothing is left.
+    #[napi]
+    pub fn drain(&self, mut records: Words) -> u32 {
+        self.bridge.mailbox.take_edges(records.as_mut_slice()) as u32
+    }
+
+    /// From here on a new event rings again: to be called first when the doorbell rang.
+    #[napi]
+    pub fn answer(&self) {
+        self.bridge.mailbox.answer();
+    }
+
+    #[napi]
+    pub fn next_notice(&self) -> Option<NativeNotice> {
+        self.bridge.mailbox.next_notice().map(native_notice)
+    }
+
+    /// Begins to close; `endpointClosed` is the last notice, and `dispose` is due then.
+    #[napi]
+    pub fn close(&self, code: f64, reason: String) -> Result<()> {
+        self.command(Command::Close { code: error_code(code)?, reason, flush: CLOSE_FLUSH })
+    }
+
+    /// Frees the thread and the doorbell. Idempotent.
+    #[napi]
+    pub fn dispose(&self) {
+        let running = self.running.borrow_mut().take();
+        if let Some(running) = running {
+            stop(running, None);
+            self.bridge.mailbox.connect_bell(None);
+        }
+    }
+}
+
+fn native_notice(notice: Notice) -> NativeNotice {
+    let empty = NativeNotice::default();
+    match notice {
+        Notice::Accepted(connection) => NativeNotice {
+            kind: "accepted",
+            connection: Some(NativeConnection::new(connection)),
+            ..empty
+        },
+        Notice::Connected { ticket, connection } => NativeNotice {
+            kind: "connected",
+            ticket: Some(ticket),
+            connection: Some(NativeConnection::new(connection)),
+            ..empty
+        },
+        Notice::ConnectFailed { ticket, code, reason } => NativeNotice {
+            kind: "connectFailed",
+            ticket: Some(ticket),
+            error_code: Some(code.as_ref().to_owned()),
+            reason: Some(reason),
+            ..empty
+        },
+        Notice::Refused { remote, code, reason } => NativeNotice {
+            kind: "refused",
+            remote: Some(remote),
+            code: Some(code as f64),
+            reason: Some(reason),
+            ..empty
+        },
+        Notice::Stream { connection, stream } => NativeNotice {
+            kind: "stream",
+            token: Some(connection),
+            stream: Some(NativeStream::new(stream)),
+            ..empty
+        },
+        Notice::Opened { ticket, stream } => NativeNotice {
+            kind: "opened",
+            ticket: Some(ticket),
+            stream: Some(NativeStream::new(stream)),
+            ..empty
+        },
+        Notice::OpenFailed { ticket, reason } => {
+            NativeNotice { kind: "openFailed", ticket: Some(ticket), reason: Some(reason), ..empty }
+        }
+        Notice::Closed { connection, closed } => NativeNotice {
+            kind: "closed",
+            token: Some(connection),
+            source: Some(closed.source),
+            code: Some(closed.code as f64),
+            reason: Some(closed.reason),
+            ..empty
+        },
+        Notice::EndpointClosed => NativeNotice { kind: "endpointClosed", ..empty },
+        Notice::Panicked(reason) => NativeNotice { kind: "panicked", reason: Some(reason), ..empty },
+    }
+}

@@ -1,0 +1,131 @@
+//! What the QUIC thread tells the JavaScript thread: edges (a token with bits) and notices (rare, with
+//! content). One doorbell a burst.
+//!
+//! Bounds: an edge is only posted for a token that JavaScript armed, so there are at most two a stream and
+//! one a connection. Notices are bounded by connections and streams, refusals by their own limit.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::constants::MAX_WAITING_REFUSALS;
+use crate::event_loop::Bell;
+use crate::failure::Code;
+use crate::quic::connection::ConnectionShared;
+use crate::quic::stream::StreamShared;
+
+pub const EDGE_READABLE: u32 = 1;
+pub const EDGE_WRITABLE: u32 = 2;
+pub const EDGE_DATAGRAMS: u32 = 4;
+
+/// Why a connection ended; `CloseInfo` of shared/native/quic.ts.
+#[derive(Clone, Debug)]
+pub struct Closed {
+    pub source: &'static str,
+    pub code: i64,
+    pub reason: String,
+}
+
+pub enum Notice {
+    Accepted(Arc<ConnectionShared>),
+    Connected { ticket: u32, connection: Arc<ConnectionShared> },
+    ConnectFailed { ticket: u32, code: Code, reason: String },
+    Refused { remote: String, code: i64, reason: String },
+    Stream { connection: u32, stream: Arc<StreamShared> },
+    Opened { ticket: u32, stream: Arc<StreamShared> },
+    OpenFailed { ticket: u32, reason: String },
+    Closed { connection: u32, closed: Closed },
+    EndpointClosed,
+    Panicked(String),
+}
+
+#[derive(Default)]
+struct Waiting {
+    edges: Vec<(u32, u32)>,
+    notices: VecDeque<Notice>,
+    refusals: usize,
+}
+
+pub struct Mailbox {
+    waiting: Mutex<Waiting>,
+    ringing: AtomicBool,
+    bell: Mutex<Option<Bell>>,
+    next_token: AtomicU32,
+}
+
+/// A poisoned lock is taken all the same: the panic was reported, and no state here is left half-changed.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Mailbox {
+    pub fn new() -> Self {
+        Mailbox {
+            waiting: Mutex::default(),
+            ringing: AtomicBool::new(false),
+            bell: Mutex::new(None),
+            next_token: AtomicU32::new(1),
+        }
+    }
+
+    /// A name for a stream or connection, unique in this endpoint (they wrap after four thousand million).
+    pub fn token(&self) -> u32 {
+        self.next_token.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub fn connect_bell(&self, bell: Option<Bell>) {
+        *lock(&self.bell) = bell;
+    }
+
+    fn ring(&self) {
+        if !self.ringing.swap(true, Ordering::AcqRel)
+            && let Some(bell) = lock(&self.bell).as_ref()
+        {
+            bell.ring();
+        }
+    }
+
+    pub fn edge(&self, token: u32, bits: u32) {
+        lock(&self.waiting).edges.push((token, bits));
+        self.ring();
+    }
+
+    pub fn notice(&self, notice: Notice) {
+        {
+            let mut waiting = lock(&self.waiting);
+            if matches!(notice, Notice::Refused { .. }) {
+                if waiting.refusals >= MAX_WAITING_REFUSALS {
+                    return;
+                }
+                waiting.refusals += 1;
+            }
+            waiting.notices.push_back(notice);
+        }
+        self.ring();
+    }
+
+    /// From here on a new event rings again. To be called before the mailbox is emptied.
+    pub fn answer(&self) {
+        self.ringing.swap(false, Ordering::AcqRel);
+    }
+
+    pub fn next_notice(&self) -> Option<Notice> {
+        let mut waiting = lock(&self.waiting);
+        let notice = waiting.notices.pop_front();
+        if matches!(notice, Some(Notice::Refused { .. })) {
+            waiting.refusals -= 1;
+        }
+        notice
+    }
+
+    /// Moves as many edges as fit into `records` as pairs `token, bits`; returns how many words were filled.
+    pub fn take_edges(&self, records: &mut [u32]) -> usize {
+        let mut waiting = lock(&self.waiting);
+        let count = waiting.edges.len().min(records.len() / 2);
+        for (pair, (token, bits)) in records.chunks_exact_mut(2).zip(waiting.edges.drain(..count)) {
+            pair[0] = token;
+            pair[1] = bits;
+        }
+        count * 2
+    }
+}

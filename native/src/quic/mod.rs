@@ -1,0 +1,22 @@
+//! One UDP socket with its QUIC thread, seen from JavaScript.
+//!
+//! ```text
+//!   JavaScript thread                          QUIC thread (tokio, current-thread)
+//!   NativeEndpoint ──── commands ────────────▶ endpoint task ── quinn::Endpoint
+//!   NativeConnection                           connection tasks: accept, datagrams, closed
+//!   NativeStream ══ send queue ══════════════▶ send task   ── quinn::SendStream
+//!   NativeStream ◀═ receive queue ═════════════ receive task ── quinn::RecvStream
+//!   drain()/nextNotice() ◀── mailbox, doorbell ── all of them
+//! ```
+
+mod bridge;
+mod connection;
+mod endpoint;
+mod lib_alias;
+mod mailbox;
+mod queue;
+mod receive;
+mod send;
+mod stream;
+mod thread;
+mod transport;

@@ -1,0 +1,158 @@
+//! One stream as JavaScript sees it: two halves, each a small state behind its own lock, each served by a
+//! task on the QUIC thread (`receive.rs`, `send.rs`).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use napi_derive::napi;
+
+use crate::constants::MAX_STREAM_WRITE;
+use crate::failure::{Code, Result, failure};
+use crate::quic::bridge::Bridge;
+use crate::quic::lib_alias::VarInt;
+use crate::quic::receive::ReceiveHalf;
+use crate::quic::send::SendHalf;
+use crate::slab::{Slab, Words};
+
+pub struct StreamShared {
+    pub token: u32,
+    pub id: u64,
+    pub receive: Option<ReceiveHalf>,
+    pub send: Option<SendHalf>,
+    pub bridge: Arc<Bridge>,
+}
+
+/// `QuicStream` of shared/native/quic.ts without its callbacks, which `addon.ts` adds.
+#[napi]
+pub struct NativeStream {
+    shared: Arc<StreamShared>,
+}
+
+pub fn error_code(code: f64) -> Result<VarInt> {
+    let whole = code as u64;
+    if whole as f64 == code
+        && let Ok(code) = VarInt::from_u64(whole)
+    {
+        return Ok(code);
+    }
+    Err(failure(Code::Range, format!("error code {code}: expected 0 to 2^62 - 1 (RFC 9000 section 16)")))
+}
+
+impl NativeStream {
+    pub fn new(shared: Arc<StreamShared>) -> Self {
+        NativeStream { shared }
+    }
+
+    fn sender(&self) -> Result<&SendHalf> {
+        self.shared
+            .send
+            .as_ref()
+            .ok_or_else(|| failure(Code::Range, format!("stream {} was opened by the peer, one way", self.shared.id)))
+    }
+
+    fn receiver(&self) -> Result<&ReceiveHalf> {
+        self.shared
+            .receive
+            .as_ref()
+            .ok_or_else(|| failure(Code::Range, format!("stream {} was opened by this side, one way", self.shared.id)))
+    }
+}
+
+#[napi]
+impl NativeStream {
+    #[napi(getter)]
+    pub fn token(&self) -> u32 {
+        self.shared.token
+    }
+
+    #[napi(getter)]
+    pub fn id(&self) -> f64 {
+        self.shared.id as f64
+    }
+
+    #[napi(getter)]
+    pub fn direction(&self) -> &'static str {
+        match (&self.shared.receive, &self.shared.send) {
+            (Some(_), None) => "uni-in",
+            (None, _) => "uni-out",
+            (Some(_), Some(_)) => "bidi",
+        }
+    }
+
+    #[napi(getter)]
+    pub fn reset_code(&self) -> f64 {
+        self.shared.receive.as_ref().map_or(-1.0, ReceiveHalf::reset_code)
+    }
+
+    #[napi(getter)]
+    pub fn stop_code(&self) -> f64 {
+        self.shared.send.as_ref().map_or(-1.0, SendHalf::stop_code)
+    }
+
+    #[napi]
+    pub fn read(&self, mut slab: Slab, from: u32, to: u32) -> Result<i32> {
+        Ok(self.receiver()?.read(slab.range(from, to)?, &self.shared.bridge))
+    }
+
+    #[napi]
+    pub fn write(&self, mut slab: Slab, from: u32, to: u32) -> Result<i32> {
+        let bytes = slab.range(from, to)?;
+        let sender = self.sender()?;
+        check_size(bytes.len())?;
+        Ok(sender.write(bytes.len(), &self.shared.bridge, || Bytes::copy_from_slice(bytes)))
+    }
+
+    #[napi]
+    pub fn writev(&self, mut slab: Slab, mut ranges: Words, count: u32) -> Result<i32> {
+        let words = ranges.as_mut_slice();
+        let Some(pairs) = (count as usize).checked_mul(2).and_then(|end| words.get(..end)) else {
+            return Err(failure(Code::Range, format!("{count} ranges are not within {} words", words.len())));
+        };
+        let mut length = 0;
+        for pair in pairs.chunks_exact(2) {
+            length += slab.range(pair[0], pair[1])?.len();
+        }
+        check_size(length)?;
+        let sender = self.sender()?;
+        let mut joined = Ok(());
+        let taken = sender.write(length, &self.shared.bridge, || {
+            let mut bytes = Vec::with_capacity(length);
+            for pair in pairs.chunks_exact(2) {
+                match slab.range(pair[0], pair[1]) {
+                    Ok(piece) => bytes.extend_from_slice(piece),
+                    Err(error) => joined = Err(error),
+                }
+            }
+            Bytes::from(bytes)
+        });
+        joined.map(|()| taken)
+    }
+
+    #[napi]
+    pub fn finish(&self) -> Result<()> {
+        self.sender()?.finish(&self.shared.bridge);
+        Ok(())
+    }
+
+    #[napi]
+    pub fn reset(&self, code: f64) -> Result<()> {
+        self.sender()?.reset(error_code(code)?, &self.shared.bridge);
+        Ok(())
+    }
+
+    #[napi]
+    pub fn stop(&self, code: f64) -> Result<()> {
+        self.receiver()?.stop(error_code(code)?, &self.shared.bridge);
+        Ok(())
+    }
+}
+
+fn check_size(length: usize) -> Result<()> {
+    if length > MAX_STREAM_WRITE {
+        return Err(failure(
+            Code::Range,
+            format!("{length} bytes in one write; at most MAX_STREAM_WRITE ({MAX_STREAM_WRITE}) are taken"),
+        ));
+    }
+    Ok(())
+}

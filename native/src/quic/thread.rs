@@ -1,0 +1,290 @@
+//! The QUIC thread: a current-thread tokio runtime that serves the commands of one endpoint.
+
+use std::future::Future;
+use std::net::{SocketAddr, UdpSocket};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use std::{fmt, io, thread};
+
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::constants::HANDSHAKE_TIMEOUT;
+use crate::failure::{Code, Result, failure};
+use crate::quic::bridge::{Bridge, PanicWatch};
+use crate::quic::connection::{ConnectionShared, address_text, closed_by};
+use crate::quic::lib_alias::{
+    AsyncTimer, AsyncUdpSocket, ClientConfig, ConnectionError, Endpoint, EndpointConfig, Incoming, Runtime,
+    ServerConfig, TokioRuntime, VarInt,
+};
+use crate::quic::mailbox::Notice;
+
+/// A TLS alert A is the transport error 0x100 + A (RFC 9001 section 4.8).
+const CRYPTO_ERROR: std::ops::RangeInclusive<i64> = 0x100..=0x1ff;
+/// CONNECTION_REFUSED (RFC 9000 section 20.1).
+const CONNECTION_REFUSED: i64 = 0x02;
+
+pub enum Command {
+    Connect { ticket: u32, remote: SocketAddr, server_name: String, config: ClientConfig },
+    SetServer(ServerConfig),
+    Rebind(UdpSocket),
+    Close { code: VarInt, reason: String, flush: Duration },
+}
+
+#[derive(Clone, Copy)]
+pub struct HandshakeLimits {
+    pub retry_above: u32,
+    pub max: u32,
+}
+
+/// Spawns a task of ours; its panic is told.
+pub fn spawn(bridge: &Arc<Bridge>, future: impl Future<Output = ()> + Send + 'static) {
+    let watch = PanicWatch(Arc::clone(bridge));
+    tokio::spawn(async move {
+        let _watch = watch;
+        future.await;
+    });
+}
+
+/// tokio for quinn, with quinn's own tasks watched like ours.
+struct WatchedRuntime {
+    tokio: TokioRuntime,
+    bridge: Arc<Bridge>,
+}
+
+impl fmt::Debug for WatchedRuntime {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("WatchedRuntime")
+    }
+}
+
+impl Runtime for WatchedRuntime {
+    fn new_timer(&self, when: Instant) -> Pin<Box<dyn AsyncTimer>> {
+        self.tokio.new_timer(when)
+    }
+
+    fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        spawn(&self.bridge, future);
+    }
+
+    fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        self.tokio.wrap_udp_socket(socket)
+    }
+}
+
+pub struct QuicThread {
+    pub commands: mpsc::UnboundedSender<Command>,
+    handle: thread::JoinHandle<()>,
+}
+
+impl QuicThread {
+    /// Returns when the endpoint is up, or says why it is not.
+    pub fn start(
+        socket: UdpSocket,
+        server: Option<ServerConfig>,
+        limits: HandshakeLimits,
+        bridge: Arc<Bridge>,
+    ) -> Result<QuicThread> {
+        let (commands, inbox) = mpsc::unbounded_channel();
+        let (ready, up) = std::sync::mpsc::channel();
+        let handle = thread::Builder::new()
+            .name("zgate-quic".into())
+            .spawn(move || run(socket, server, limits, bridge, inbox, &ready))
+            .map_err(|error| failure(Code::Udp, format!("the QUIC thread cannot be started: {error}")))?;
+        match up.recv() {
+            Ok(Ok(())) => Ok(QuicThread { commands, handle }),
+            Ok(Err(error)) => {
+                // The thread has nothing more to do than to return.
+                let _ = handle.join();
+                Err(failure(Code::Udp, format!("the UDP socket cannot be used for QUIC: {error}")))
+            }
+            Err(_) => Err(failure(Code::Internal, "the QUIC thread ended while it started")),
+        }
+    }
+
+    /// A panic of the thread was told by `PanicWatch`.
+    pub fn join(self) {
+        drop(self.commands);
+        let _ = self.handle.join();
+    }
+}
+
+fn run(
+    socket: UdpSocket,
+    server: Option<ServerConfig>,
+    limits: HandshakeLimits,
+    bridge: Arc<Bridge>,
+    inbox: mpsc::UnboundedReceiver<Command>,
+    ready: &std::sync::mpsc::Sender<io::Result<()>>,
+) {
+    let _watch = PanicWatch(Arc::clone(&bridge));
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            // Nobody waits any more only if the starting thread is gone.
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    runtime.block_on(async {
+        let watched = WatchedRuntime { tokio: TokioRuntime, bridge: Arc::clone(&bridge) };
+        match Endpoint::new(EndpointConfig::default(), server, socket, Arc::new(watched)) {
+            Ok(endpoint) => {
+                let _ = ready.send(Ok(()));
+                serve(endpoint, limits, &bridge, inbox).await;
+            }
+            Err(error) => {
+                let _ = ready.send(Err(error));
+            }
+        }
+    });
+    // Dropping the runtime drops every task, and with them the socket.
+    drop(runtime);
+    bridge.mailbox.notice(Notice::EndpointClosed);
+}
+
+async fn serve(
+    endpoint: Endpoint,
+    limits: HandshakeLimits,
+    bridge: &Arc<Bridge>,
+    mut inbox: mpsc::UnboundedReceiver<Command>,
+) {
+    let pump = Arc::clone(bridge);
+    spawn(bridge, async move { pump.pump().await });
+    spawn(bridge, accept(endpoint.clone(), limits, Arc::clone(bridge)));
+    while let Some(command) = inbox.recv().await {
+        match command {
+            Command::Connect { ticket, remote, server_name, config } => {
+                connect(&endpoint, ticket, remote, &server_name, config, bridge);
+            }
+            Command::SetServer(config) => endpoint.set_server_config(Some(config)),
+            Command::Rebind(socket) => {
+                if let Err(error) = endpoint.rebind(socket) {
+                    bridge.mailbox.notice(Notice::Panicked(format!("rebind: the new UDP socket failed: {error}")));
+                }
+            }
+            Command::Close { code, reason, flush } => {
+                endpoint.close(code, reason.as_bytes());
+                // Not idle in time: a peer does not answer. It was told, or is not there.
+                let _ = timeout(flush, endpoint.wait_idle()).await;
+                return;
+            }
+        }
+    }
+}
+
+/// One handshake in progress, counted.
+struct Handshake(Arc<AtomicU32>);
+
+impl Handshake {
+    fn begin(count: &Arc<AtomicU32>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Handshake(Arc::clone(count))
+    }
+}
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn accept(endpoint: Endpoint, limits: HandshakeLimits, bridge: Arc<Bridge>) {
+    let handshakes = Arc::new(AtomicU32::new(0));
+    while let Some(incoming) = endpoint.accept().await {
+        let remote = address_text(incoming.remote_address());
+        let in_progress = handshakes.load(Ordering::Relaxed);
+        if in_progress >= limits.max {
+            incoming.refuse();
+            bridge.mailbox.notice(Notice::Refused {
+                remote,
+                code: CONNECTION_REFUSED,
+                reason: format!("{in_progress} handshakes are in progress, no more are taken"),
+            });
+        } else if in_progress >= limits.retry_above && incoming.may_retry() {
+            // Fails only for an Initial that may not be retried, which was asked.
+            let _ = incoming.retry();
+        } else {
+            let handshake = Handshake::begin(&handshakes);
+            spawn(&bridge, shake_hands(incoming, remote, handshake, Arc::clone(&bridge)));
+        }
+    }
+}
+
+async fn shake_hands(incoming: Incoming, remote: String, _handshake: Handshake, bridge: Arc<Bridge>) {
+    match timeout(HANDSHAKE_TIMEOUT, incoming.into_future()).await {
+        Ok(Ok(connection)) => {
+            let connection = ConnectionShared::start(connection, &bridge);
+            bridge.mailbox.notice(Notice::Accepted(connection));
+        }
+        Ok(Err(error)) => {
+            let closed = closed_by(&error);
+            let code = if matches!(error, ConnectionError::TimedOut) { -1 } else { closed.code };
+            bridge.mailbox.notice(Notice::Refused { remote, code, reason: closed.reason });
+        }
+        Err(_) => bridge.mailbox.notice(Notice::Refused {
+            remote,
+            code: -1,
+            reason: format!("the handshake was not complete within {} s", HANDSHAKE_TIMEOUT.as_secs()),
+        }),
+    }
+}
+
+fn connect(
+    endpoint: &Endpoint,
+    ticket: u32,
+    remote: SocketAddr,
+    server_name: &str,
+    config: ClientConfig,
+    bridge: &Arc<Bridge>,
+) {
+    let connecting = match endpoint.connect_with(config, remote, server_name) {
+        Ok(connecting) => connecting,
+        Err(error) => {
+            bridge.mailbox.notice(Notice::ConnectFailed {
+                ticket,
+                code: Code::ConnectFailed,
+                reason: format!("{remote} as {server_name:?}: {error}"),
+            });
+            return;
+        }
+    };
+    let server_name = server_name.to_owned();
+    let task_bridge = Arc::clone(bridge);
+    spawn(bridge, async move {
+        let failed = match timeout(HANDSHAKE_TIMEOUT, connecting).await {
+            Ok(Ok(connection)) => {
+                let connection = ConnectionShared::start(connection, &task_bridge);
+                task_bridge.mailbox.notice(Notice::Connected { ticket, connection });
+                return;
+            }
+            Ok(Err(error)) => connect_failure(&error, remote, &server_name),
+            Err(_) => (
+                Code::ConnectFailed,
+                format!("{remote}: no answer within {} s", HANDSHAKE_TIMEOUT.as_secs()),
+            ),
+        };
+        task_bridge.mailbox.notice(Notice::ConnectFailed { ticket, code: failed.0, reason: failed.1 });
+    });
+}
+
+fn connect_failure(error: &ConnectionError, remote: SocketAddr, server_name: &str) -> (Code, String) {
+    let closed = closed_by(error);
+    let alert = CRYPTO_ERROR.contains(&closed.code);
+    match (closed.source, alert) {
+        ("transport", true) => (
+            Code::TlsHandshake,
+            format!("{remote} as {server_name:?}: its certificate or TLS was not accepted: {}", closed.reason),
+        ),
+        ("peer-transport", true) => (
+            Code::TlsHandshake,
+            format!("{remote}: refused by the server with TLS alert {}: {}", closed.code - 0x100, closed.reason),
+        ),
+        ("peer-transport", false) if closed.code == CONNECTION_REFUSED => {
+            (Code::ConnectFailed, format!("{remote}: the server refuses new connections"))
+        }
+        _ => (Code::ConnectFailed, format!("{remote}: {error}")),
+    }
+}

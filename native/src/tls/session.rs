@@ -1,0 +1,275 @@
+//! quinn's crypto interface around a rustls QUIC connection (RFC 9001). quinn has one of its own, but that
+//! one does not tell the key exchange group and the cipher suite; here they are read from rustls.
+
+use std::any::Any;
+use std::io::Cursor;
+use std::sync::Arc;
+
+use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use quinn_proto::crypto::{self, ExportKeyingMaterialError, KeyPair, Keys, UnsupportedVersion};
+use quinn_proto::transport_parameters::TransportParameters;
+use quinn_proto::{ConnectError, ConnectionId, Side, TransportError, TransportErrorCode};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::quic::{ClientConnection, Connection, KeyChange, Secrets, ServerConnection, Suite, Version};
+
+use crate::constants::{QUIC_V1, RETRY_KEY, RETRY_NONCE, RETRY_TAG_LENGTH};
+use crate::failure::{Code, Result, failure};
+
+/// What the handshake agreed on: the `handshake_data` of a connection.
+#[derive(Clone, Debug, Default)]
+pub struct Negotiated {
+    pub alpn: String,
+    pub key_exchange_group: String,
+    pub cipher_suite: String,
+}
+
+pub struct ClientTls {
+    config: Arc<rustls::ClientConfig>,
+    initial: Suite,
+}
+
+pub struct ServerTls {
+    config: Arc<rustls::ServerConfig>,
+    initial: Suite,
+}
+
+/// Initial packets are always protected with AES-128-GCM (RFC 9001 section 5.2).
+fn initial_suite() -> Result<Suite> {
+    rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256
+        .tls13()
+        .and_then(rustls::Tls13CipherSuite::quic_suite)
+        .ok_or_else(|| failure(Code::TlsMaterial, "AES-128-GCM is missing for QUIC's Initial packets"))
+}
+
+impl ClientTls {
+    pub fn new(config: Arc<rustls::ClientConfig>) -> Result<Self> {
+        Ok(ClientTls { config, initial: initial_suite()? })
+    }
+}
+
+impl ServerTls {
+    pub fn new(config: Arc<rustls::ServerConfig>) -> Result<Self> {
+        Ok(ServerTls { config, initial: initial_suite()? })
+    }
+}
+
+fn encoded(params: &TransportParameters) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    params.write(&mut bytes);
+    bytes
+}
+
+fn pair(local: rustls::quic::DirectionalKeys, remote: rustls::quic::DirectionalKeys) -> Keys {
+    Keys {
+        header: KeyPair { local: Box::new(local.header), remote: Box::new(remote.header) },
+        packet: KeyPair { local: Box::new(local.packet), remote: Box::new(remote.packet) },
+    }
+}
+
+fn initial_keys(suite: &Suite, destination: &ConnectionId, side: Side) -> Keys {
+    let keys = suite.keys(destination, side.into(), Version::V1);
+    pair(keys.local, keys.remote)
+}
+
+/// The tag of a Retry packet (RFC 9001 section 5.8); `None` only when the cipher itself fails.
+fn retry_tag(original: &ConnectionId, packet: &[u8]) -> Option<[u8; RETRY_TAG_LENGTH]> {
+    let mut pseudo_packet = Vec::with_capacity(1 + original.len() + packet.len());
+    pseudo_packet.push(u8::try_from(original.len()).ok()?);
+    pseudo_packet.extend_from_slice(original);
+    pseudo_packet.extend_from_slice(packet);
+    let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &RETRY_KEY).ok()?);
+    let tag = key
+        .seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(RETRY_NONCE),
+            Aad::from(pseudo_packet),
+            &mut [],
+        )
+        .ok()?;
+    tag.as_ref().try_into().ok()
+}
+
+impl crypto::ClientConfig for ClientTls {
+    fn start_session(
+        self: Arc<Self>,
+        version: u32,
+        server_name: &str,
+        params: &TransportParameters,
+    ) -> Result<Box<dyn crypto::Session>, ConnectError> {
+        if version != QUIC_V1 {
+            return Err(ConnectError::UnsupportedVersion);
+        }
+        let invalid = || ConnectError::InvalidServerName(server_name.into());
+        let name = ServerName::try_from(server_name).map_err(|_| invalid())?.to_owned();
+        let tls = ClientConnection::new(Arc::clone(&self.config), Version::V1, name, encoded(params))
+            .map_err(|_| invalid())?;
+        Ok(Box::new(Session::new(Connection::Client(tls), self.initial)))
+    }
+}
+
+impl crypto::ServerConfig for ServerTls {
+    fn initial_keys(&self, version: u32, destination: &ConnectionId) -> Result<Keys, UnsupportedVersion> {
+        if version != QUIC_V1 {
+            return Err(UnsupportedVersion);
+        }
+        Ok(initial_keys(&self.initial, destination, Side::Server))
+    }
+
+    fn retry_tag(&self, _: u32, original: &ConnectionId, packet: &[u8]) -> [u8; RETRY_TAG_LENGTH] {
+        // A tag of zeros makes the client drop the Retry: the right end of a cipher that fails.
+        retry_tag(original, packet).unwrap_or_default()
+    }
+
+    fn start_session(self: Arc<Self>, _: u32, params: &TransportParameters) -> Box<dyn crypto::Session> {
+        match ServerConnection::new(Arc::clone(&self.config), Version::V1, encoded(params)) {
+            Ok(tls) => Box::new(Session::new(Connection::Server(tls), self.initial)),
+            // rustls refuses a configuration without TLS 1.3 or with an odd max_early_data_size;
+            // `server_config` makes neither.
+            Err(error) => unreachable!("rustls refused our own server configuration: {error}"),
+        }
+    }
+}
+
+struct Session {
+    tls: Connection,
+    initial: Suite,
+    next_secrets: Option<Secrets>,
+    /// `read_handshake` has told quinn that `handshake_data` is there.
+    announced: bool,
+}
+
+impl Session {
+    fn new(tls: Connection, initial: Suite) -> Self {
+        Session { tls, initial, next_secrets: None, announced: false }
+    }
+
+    fn side(&self) -> Side {
+        match self.tls {
+            Connection::Client(_) => Side::Client,
+            Connection::Server(_) => Side::Server,
+        }
+    }
+}
+
+impl crypto::Session for Session {
+    fn initial_keys(&self, destination: &ConnectionId, side: Side) -> Keys {
+        initial_keys(&self.initial, destination, side)
+    }
+
+    fn handshake_data(&self) -> Option<Box<dyn Any>> {
+        let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
+        Some(Box::new(Negotiated {
+            alpn: text(self.tls.alpn_protocol()),
+            key_exchange_group: self
+                .tls
+                .negotiated_key_exchange_group()
+                .map_or_else(String::new, |group| format!("{:?}", group.name())),
+            cipher_suite: self
+                .tls
+                .negotiated_cipher_suite()
+                .map_or_else(String::new, |suite| format!("{:?}", suite.suite())),
+        }))
+    }
+
+    fn peer_identity(&self) -> Option<Box<dyn Any>> {
+        let chain = self.tls.peer_certificates()?;
+        let owned: Vec<CertificateDer<'static>> =
+            chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+        Some(Box::new(owned))
+    }
+
+    fn early_crypto(&self) -> Option<(Box<dyn crypto::HeaderKey>, Box<dyn crypto::PacketKey>)> {
+        None
+    }
+
+    fn early_data_accepted(&self) -> Option<bool> {
+        match self.side() {
+            Side::Client => Some(false),
+            Side::Server => None,
+        }
+    }
+
+    fn is_handshaking(&self) -> bool {
+        self.tls.is_handshaking()
+    }
+
+    fn read_handshake(&mut self, bytes: &[u8]) -> Result<bool, TransportError> {
+        self.tls.read_hs(bytes).map_err(|error| match self.tls.alert() {
+            Some(alert) => TransportError {
+                code: TransportErrorCode::crypto(alert.into()),
+                frame: None,
+                reason: error.to_string(),
+            },
+            None => TransportError {
+                code: TransportErrorCode::PROTOCOL_VIOLATION,
+                frame: None,
+                reason: format!("TLS: {error}"),
+            },
+        })?;
+        let first = !self.announced && !self.tls.is_handshaking();
+        self.announced |= first;
+        Ok(first)
+    }
+
+    fn transport_parameters(&self) -> Result<Option<TransportParameters>, TransportError> {
+        self.tls
+            .quic_transport_parameters()
+            .map(|bytes| TransportParameters::read(self.side(), &mut Cursor::new(bytes)))
+            .transpose()
+            .map_err(TransportError::from)
+    }
+
+    fn write_handshake(&mut self, buffer: &mut Vec<u8>) -> Option<Keys> {
+        let keys = match self.tls.write_hs(buffer)? {
+            KeyChange::Handshake { keys } => keys,
+            KeyChange::OneRtt { keys, next } => {
+                self.next_secrets = Some(next);
+                keys
+            }
+        };
+        Some(pair(keys.local, keys.remote))
+    }
+
+    fn next_1rtt_keys(&mut self) -> Option<KeyPair<Box<dyn crypto::PacketKey>>> {
+        let keys = self.next_secrets.as_mut()?.next_packet_keys();
+        Some(KeyPair { local: Box::new(keys.local), remote: Box::new(keys.remote) })
+    }
+
+    fn is_valid_retry(&self, original: &ConnectionId, header: &[u8], payload: &[u8]) -> bool {
+        let Some(split) = payload.len().checked_sub(RETRY_TAG_LENGTH) else {
+            return false;
+        };
+        let (token, tag) = payload.split_at(split);
+        retry_tag(original, &[header, token].concat()).is_some_and(|expected| expected == tag)
+    }
+
+    fn export_keying_material(
+        &self,
+        output: &mut [u8],
+        label: &[u8],
+        context: &[u8],
+    ) -> Result<(), ExportKeyingMaterialError> {
+        self.tls
+            .export_keying_material(output, label, Some(context))
+            .map(|_| ())
+            .map_err(|_| ExportKeyingMaterialError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 9001 appendix A.4.
+    #[test]
+    fn retry_tag_of_the_rfc() {
+        let original = ConnectionId::new(&[0x83, 0x94, 0xc8, 0xf0, 0x3e, 0x51, 0x57, 0x08]);
+        let packet = [
+            0xff, 0x00, 0x00, 0x00, 0x01, 0x00, 0x08, 0xf0, 0x67, 0xa5, 0x50, 0x2a, 0x42, 0x62, 0xb5, 0x74,
+            0x6f, 0x6b, 0x65, 0x6e,
+        ];
+        let tag = [
+            0x04, 0xa2, 0x65, 0xba, 0x2e, 0xff, 0x4d, 0x82, 0x90, 0x58, 0xfb, 0x3f, 0x0f, 0x24, 0x96, 0xba,
+        ];
+        assert_eq!(retry_tag(&original, &packet), Some(tag));
+    }
+}

@@ -1,0 +1,190 @@
+//! Opening and configuring the device (linux/if_tun.h, Documentation/networking/tuntap.rst).
+
+use std::ffi::c_int;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+
+use crate::constants::{MAX_GSO_SIZE, VNET_HEADER_LENGTH};
+use crate::failure::{Code, Failure, Result, failure};
+use crate::tun::netlink;
+
+const DEVICE: &str = "/dev/net/tun";
+
+// linux/if_tun.h; libc has not all of them.
+const TUNSETIFF: libc::Ioctl = 0x4004_54ca;
+const TUNSETOFFLOAD: libc::Ioctl = 0x4004_54d0;
+const TUNSETVNETHDRSZ: libc::Ioctl = 0x4004_54d8;
+const TUN_F_CSUM: u32 = 0x01;
+const TUN_F_TSO4: u32 = 0x02;
+const TUN_F_TSO6: u32 = 0x04;
+const TUN_F_USO4: u32 = 0x20;
+const TUN_F_USO6: u32 = 0x40;
+
+#[derive(Clone, Copy, Default)]
+pub struct Features {
+    pub vnet_header: bool,
+    pub tso: bool,
+    pub uso: bool,
+}
+
+pub struct Device {
+    file: File,
+    pub name: String,
+    pub features: Features,
+}
+
+fn explain(what: &str, name: &str, error: &io::Error) -> Failure {
+    let (code, advice) = match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => {
+            (Code::Privilege, "; the process needs CAP_NET_ADMIN, run it as root or grant the capability")
+        }
+        Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => {
+            (Code::Tun, "; load the module (modprobe tun), or in a container pass --device /dev/net/tun")
+        }
+        Some(libc::EBUSY) => (Code::Tun, "; the name is in use, stop what uses it or choose another"),
+        _ => (Code::Tun, ""),
+    };
+    failure(code, format!("TUN device {name}: {what}: {error}{advice}"))
+}
+
+/// The bytes of an interface name, checked (linux/if.h IFNAMSIZ, dev_valid_name in the kernel).
+fn interface_request(name: &str) -> Result<libc::ifreq> {
+    let valid = !name.is_empty()
+        && name.len() < libc::IFNAMSIZ
+        && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/' && byte != b':' && byte != b'%')
+        && name != "."
+        && name != "..";
+    if !valid {
+        return Err(failure(
+            Code::Tun,
+            format!("TUN device {name:?}: expected a name of 1 to 15 printable characters without / : % and spaces"),
+        ));
+    }
+    // SAFETY: ifreq is plain data for which zeros are valid.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (target, byte) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *target = byte as libc::c_char;
+    }
+    Ok(request)
+}
+
+/// An ioctl whose argument is a structure that the kernel reads and may write.
+fn ioctl<T>(fd: RawFd, code: libc::Ioctl, argument: &mut T) -> io::Result<()> {
+    // SAFETY: every caller passes the structure that linux/if_tun.h or netdevice(7) names for the code.
+    let status = unsafe { libc::ioctl(fd, code, std::ptr::from_mut(argument)) };
+    if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+impl Device {
+    pub fn open(name: &str, mtu: u32, offload: bool) -> Result<Device> {
+        let mut request = interface_request(name)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(DEVICE)
+            .map_err(|error| explain(&format!("open {DEVICE}"), name, &error))?;
+        let mut flags = libc::IFF_TUN | libc::IFF_NO_PI;
+        if offload {
+            flags |= libc::IFF_VNET_HDR;
+        }
+        request.ifr_ifru.ifru_flags = flags as libc::c_short;
+        ioctl(file.as_raw_fd(), TUNSETIFF, &mut request).map_err(|error| explain("TUNSETIFF", name, &error))?;
+        let features = if offload { enable_offload(&file, name)? } else { Features::default() };
+        let device = Device { file, name: name.to_owned(), features };
+        device.configure(mtu)?;
+        Ok(device)
+    }
+
+    fn configure(&self, mtu: u32) -> Result<()> {
+        let name = &self.name;
+        let socket = control_socket().map_err(|error| explain("socket", name, &error))?;
+        let mut request = interface_request(name)?;
+        request.ifr_ifru.ifru_mtu = mtu as c_int;
+        ioctl(socket.as_raw_fd(), libc::SIOCSIFMTU, &mut request)
+            .map_err(|error| explain(&format!("MTU {mtu}"), name, &error))?;
+        if self.features.vnet_header {
+            // A frame with its header has to fit a 16-bit length.
+            netlink::limit_gso(name, MAX_GSO_SIZE).map_err(|error| explain("gso_max_size", name, &error))?;
+        }
+        let mut request = interface_request(name)?;
+        ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &mut request)
+            .map_err(|error| explain("flags", name, &error))?;
+        // SAFETY: SIOCGIFFLAGS filled this member of the union.
+        let flags = unsafe { request.ifr_ifru.ifru_flags };
+        request.ifr_ifru.ifru_flags = flags | libc::IFF_UP as libc::c_short;
+        ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &mut request)
+            .map_err(|error| explain("link up", name, &error))
+    }
+
+    pub fn fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+
+    /// One frame into `target`; `None` when the device has nothing. A frame that is longer is cut.
+    pub fn read(&self, target: &mut [u8]) -> io::Result<Option<usize>> {
+        // SAFETY: the descriptor is open and `target` is writable for its whole length.
+        let count = unsafe { libc::read(self.fd(), target.as_mut_ptr().cast(), target.len()) };
+        if count >= 0 {
+            return Ok(Some(count as usize));
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(error) }
+    }
+
+    pub fn write(&self, frame: &[u8]) -> io::Result<()> {
+        // SAFETY: the descriptor is open and `frame` is readable for its whole length.
+        let count = unsafe { libc::write(self.fd(), frame.as_ptr().cast(), frame.len()) };
+        if count < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+}
+
+fn enable_offload(file: &File, name: &str) -> Result<Features> {
+    let mut length = VNET_HEADER_LENGTH as c_int;
+    ioctl(file.as_raw_fd(), TUNSETVNETHDRSZ, &mut length)
+        .map_err(|error| explain("TUNSETVNETHDRSZ", name, &error))?;
+    let tso = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+    // USO needs Linux 6.2. Without any offload the header is there all the same and says "nothing".
+    for (bits, tso, uso) in [(tso | TUN_F_USO4 | TUN_F_USO6, true, true), (tso, true, false), (0, false, false)] {
+        // SAFETY: TUNSETOFFLOAD takes its bits by value (linux/if_tun.h).
+        let status = unsafe { libc::ioctl(file.as_raw_fd(), TUNSETOFFLOAD, libc::c_ulong::from(bits)) };
+        if status == 0 {
+            return Ok(Features { vnet_header: true, tso, uso });
+        }
+    }
+    Err(explain("TUNSETOFFLOAD", name, &io::Error::last_os_error()))
+}
+
+/// Any socket serves for netdevice(7) ioctls.
+fn control_socket() -> io::Result<OwnedFd> {
+    // SAFETY: a plain system call; the descriptor is owned by nobody else.
+    unsafe {
+        let fd = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
+        if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for (name, valid) in [
+            ("zgate0", true),
+            ("exactly15bytes_", true),
+            ("sixteen_bytes___", false),
+            ("", false),
+            (".", false),
+            ("..", false),
+            ("a/b", false),
+            ("a b", false),
+            ("a:b", false),
+            ("tun%d", false),
+        ] {
+            assert_eq!(interface_request(name).is_ok(), valid, "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The TUN device as JavaScript sees it: system calls on the thread of the event loop, straight into and out
+//! of the slab. A thread of its own would cost more in hand-over than it saves.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+
+use napi_derive::napi;
+
+use crate::constants::MAX_FRAME;
+use crate::event_loop::{Callback, Readiness};
+use crate::failure::{Code, Result, failure};
+use crate::slab::Slab;
+use crate::tun::device::Device;
+
+/// Bytes of the length in front of a frame.
+const LENGTH_BYTES: usize = 2;
+
+/// What is open: taken by `close` or by the end of the environment, whichever comes first.
+struct Running {
+    readiness: Readiness,
+    device: Device,
+}
+
+/// `TunFeatures` of shared/native/tun.ts.
+#[napi(object, object_from_js = false)]
+pub struct NativeTunFeatures {
+    pub vnet_header: bool,
+    pub tso4: bool,
+    pub tso6: bool,
+    pub uso4: bool,
+    pub uso6: bool,
+}
+
+/// `TunStats` of shared/native/tun.ts.
+#[napi(object, object_from_js = false)]
+#[derive(Clone, Copy, Default)]
+pub struct NativeTunStats {
+    pub read_packets: f64,
+    pub written_packets: f64,
+    pub refused_packets: f64,
+    pub overflow_packets: f64,
+}
+
+#[napi]
+pub struct NativeTun {
+    running: Rc<RefCell<Option<Running>>>,
+    stats: NativeTunStats,
+    /// A slab with less room than this is full.
+    largest: usize,
+}
+
+fn closed() -> crate::failure::Failure {
+    failure(Code::Tun, "the TUN device is closed")
+}
+
+fn stop(running: Running) {
+    // libuv lets go of the descriptor first, then dropping the device closes it.
+    running.readiness.close();
+}
+
+#[napi]
+impl NativeTun {
+    /// `readable` is called again and again while the device has something and `watch(true)` is in force.
+    #[napi(factory)]
+    pub fn open(name: String, mtu: u32, offload: bool, readable: Callback) -> Result<NativeTun> {
+        let device = Device::open(&name, mtu, offload)?;
+        let largest = if device.features.vnet_header { MAX_FRAME } else { (mtu as usize).min(MAX_FRAME) };
+        let running: Rc<RefCell<Option<Running>>> = Rc::default();
+        let at_exit = Rc::clone(&running);
+        let teardown = Box::new(move || {
+            let running = at_exit.borrow_mut().take();
+            if let Some(running) = running {
+                stop(running);
+            }
+        });
+        let readiness = Readiness::open(&readable, device.fd(), teardown)?;
+        *running.borrow_mut() = Some(Running { readiness, device });
+        Ok(NativeTun { running, stats: NativeTunStats::default(), largest })
+    }
+
+    #[napi(getter)]
+    pub fn features(&self) -> Result<NativeTunFeatures> {
+        let running = self.running.borrow();
+        let features = running.as_ref().ok_or_else(closed)?.device.features;
+        Ok(NativeTunFeatures {
+            vnet_header: features.vnet_header,
+            tso4: features.tso,
+            tso6: features.tso,
+            uso4: features.uso,
+            uso6: features.uso,
+        })
+    }
+
+    #[napi]
+    pub fn watch(&self, on: bool) {
+        if let Some(running) = self.running.borrow().as_ref() {
+            if on {
+                running.readiness.start();
+            } else {
+                running.readiness.stop();
+            }
+        }
+    }
+
+    #[napi]
+    pub fn read(&mut self, mut slab: Slab, from: u32, to: u32) -> Result<u32> {
+        let running = self.running.borrow();
+        let device = &running.as_ref().ok_or_else(closed)?.device;
+        let target = slab.range(from, to)?;
+        let mut done = 0;
+        while target.len() - done >= LENGTH_BYTES + self.largest {
+            let frame = done + LENGTH_BYTES;
+            let end = target.len().min(frame + MAX_FRAME);
+            match device.read(&mut target[frame..end]) {
+                Ok(Some(0)) | Ok(None) => break,
+                Ok(Some(length)) => {
+                    target[done..frame].copy_from_slice(&(length as u16).to_be_bytes());
+                    self.stats.read_packets += 1.0;
+                    done = frame + length;
+                }
+                Err(error) if done > 0 || is_transient(&error) => break,
+                Err(error) => return Err(failure(Code::Tun, format!("TUN device {}: read: {error}", device.name))),
+            }
+        }
+        Ok(done as u32)
+    }
+
+    #[napi]
+    pub fn write(&mut self, mut slab: Slab, from: u32, to: u32) -> Result<u32> {
+        let running = self.running.borrow();
+        let device = &running.as_ref().ok_or_else(closed)?.device;
+        let frames = slab.range(from, to)?;
+        check_whole(frames)?;
+        let mut rest = &*frames;
+        let mut taken = 0;
+        while let [high, low, tail @ ..] = rest {
+            let (frame, next) = tail.split_at(usize::from(u16::from_be_bytes([*high, *low])));
+            rest = next;
+            match device.write(frame) {
+                Ok(()) => taken += 1,
+                Err(error) if is_full(&error) => self.stats.overflow_packets += 1.0,
+                Err(_) => self.stats.refused_packets += 1.0,
+            }
+        }
+        self.stats.written_packets += f64::from(taken);
+        Ok(taken)
+    }
+
+    #[napi]
+    pub fn stats(&self) -> NativeTunStats {
+        self.stats
+    }
+
+    /// The interface is gone when this returns. Idempotent.
+    #[napi]
+    pub fn close(&self) {
+        let running = self.running.borrow_mut().take();
+        if let Some(running) = running {
+            stop(running);
+        }
+    }
+}
+
+/// The device is down for the moment (`EIO`): it has nothing to read then.
+fn is_transient(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EIO | libc::EINTR))
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM))
+}
+
+/// Every frame ends within the range, and the last one at its end.
+fn check_whole(frames: &[u8]) -> Result<()> {
+    let mut rest = frames;
+    while !rest.is_empty() {
+        let length = match rest {
+            [high, low, ..] => usize::from(u16::from_be_bytes([*high, *low])),
+            _ => return Err(not_whole(frames.len() - rest.len())),
+        };
+        rest = rest.get(LENGTH_BYTES + length..).ok_or_else(|| not_whole(frames.len() - rest.len()))?;
+    }
+    Ok(())
+}
+
+fn not_whole(at: usize) -> crate::failure::Failure {
+    failure(Code::Range, format!("the frame at byte {at} of the range does not end within it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_frames() {
+        for (bytes, whole) in [
+            (&[][..], true),
+            (&[0, 0], true),
+            (&[0, 1, 9], true),
+            (&[0, 1, 9, 0, 2, 7, 7], true),
+            (&[0], false),
+            (&[0, 2, 9], false),
+            (&[0, 1, 9, 0], false),
+            (&[255, 255, 0], false),
+        ] {
+            assert_eq!(check_whole(bytes).is_ok(), whole, "{bytes:?}");
+        }
+    }
+}

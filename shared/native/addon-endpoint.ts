@@ -1,0 +1,158 @@
+/**
+ * A QUIC endpoint on the Rust addon: its doorbell rings once a burst, then everything that waits is fetched
+ * and handed to the objects it belongs to.
+ */
+import { ZgateError } from "../errors.ts";
+import { AddonConnection, Tickets } from "./addon-connection.ts";
+import type { Armed } from "./addon-stream.ts";
+import { AddonStream } from "./addon-stream.ts";
+import type { NativeConnection, NativeEndpoint, NativeNotice } from "./binding.ts";
+import { run } from "./handler.ts";
+import { loadNative } from "./loader.ts";
+import { calling, zgateError } from "./native-error.ts";
+import type {
+  EndpointOptions,
+  HandshakeRefusal,
+  QuicConnection,
+  QuicEndpoint,
+  QuicStream,
+  TlsMaterial,
+} from "./quic.ts";
+
+/** Words for the edges of one `drain`: 512 streams become ready at once before a second call is due. */
+const EDGE_WORDS = 1024;
+
+export class AddonEndpoint implements QuicEndpoint {
+  onConnection: ((connection: QuicConnection) => void) | undefined;
+  onRefused: ((refusal: HandshakeRefusal) => void) | undefined;
+  readonly armed = new Map<number, Armed>();
+  readonly opening = new Tickets<QuicStream>();
+  readonly #native: NativeEndpoint;
+  readonly #connecting = new Tickets<QuicConnection>();
+  readonly #connections = new Map<number, AddonConnection>();
+  readonly #edges = new Uint32Array(EDGE_WORDS);
+  readonly #done = Promise.withResolvers<void>();
+  #closing = false;
+
+  constructor(options: EndpointOptions) {
+    this.#native = calling(() => loadNative().NativeEndpoint.open(options, () => this.#dispatch()));
+  }
+
+  get localAddress(): string {
+    return this.#native.localAddress;
+  }
+
+  setServerTls(tls: TlsMaterial): void {
+    calling(() => this.#native.setServerTls(tls));
+  }
+
+  async connect(remote: string, serverName: string, tls: TlsMaterial): Promise<QuicConnection> {
+    const { ticket, promise } = this.#connecting.issue();
+    try {
+      calling(() => this.#native.connect(ticket, remote, serverName, tls));
+    } catch (thrown) {
+      this.#connecting.take(ticket);
+      throw thrown;
+    }
+    return promise;
+  }
+
+  rebind(bind: string): void {
+    calling(() => this.#native.rebind(bind));
+  }
+
+  close(code: number, reason: string): Promise<void> {
+    if (!this.#closing) {
+      this.#closing = true;
+      calling(() => this.#native.close(code, reason));
+    }
+    return this.#done.promise;
+  }
+
+  #dispatch(): void {
+    this.#native.answer();
+    for (let notice = this.#native.nextNotice(); notice !== null; notice = this.#native.nextNotice()) {
+      this.#notice(notice);
+    }
+    const edges = this.#edges;
+    let filled: number;
+    do {
+      filled = this.#native.drain(edges);
+      for (let at = 0; at < filled; at += 2) {
+        this.armed.get(edges[at] ?? 0)?.edge(edges[at + 1] ?? 0);
+      }
+    } while (filled === edges.length);
+  }
+
+  #notice(notice: NativeNotice): void {
+    switch (notice.kind) {
+      case "accepted":
+        this.#accepted(notice.connection);
+        break;
+      case "connected":
+        this.#connecting.take(notice.ticket)?.resolve(this.#connection(notice.connection));
+        break;
+      case "connectFailed":
+        this.#connecting.take(notice.ticket)?.reject(zgateError(notice.errorCode, notice.reason));
+        break;
+      case "refused": {
+        const { remote, code, reason } = notice;
+        run(() => this.onRefused?.({ remote, code, reason }));
+        break;
+      }
+      case "stream":
+        this.#connections.get(notice.token)?.accepted(notice.stream);
+        break;
+      case "opened":
+        this.opening.take(notice.ticket)?.resolve(new AddonStream(notice.stream, this.armed));
+        break;
+      case "openFailed":
+        this.opening
+          .take(notice.ticket)
+          ?.reject(zgateError("ZG_CONNECTION_CLOSED", `no stream can be opened: ${notice.reason}`));
+        break;
+      case "closed": {
+        const { token, source, code, reason } = notice;
+        this.#connections.get(token)?.ended({ source, code, reason });
+        this.#connections.delete(token);
+        break;
+      }
+      case "endpointClosed":
+        this.#ended();
+        break;
+      case "panicked":
+        run(() => {
+          throw zgateError("ZG_NATIVE_FAILED", notice.reason);
+        });
+        break;
+      default:
+        notice satisfies never;
+    }
+  }
+
+  #connection(native: NativeConnection): AddonConnection {
+    const connection = new AddonConnection(native, this);
+    this.#connections.set(native.token, connection);
+    return connection;
+  }
+
+  #accepted(native: NativeConnection): void {
+    const connection = this.#connection(native);
+    const handler = this.onConnection;
+    if (handler === undefined) connection.close(0, "nobody takes connections here");
+    else run(() => handler(connection));
+  }
+
+  /** The QUIC thread is done: whatever still waits gets its answer. */
+  #ended(): void {
+    this.#native.dispose();
+    const error = new ZgateError("ZG_CONNECTION_CLOSED", "the endpoint is closed");
+    this.#connecting.rejectAll(error);
+    this.opening.rejectAll(error);
+    for (const connection of this.#connections.values()) {
+      connection.ended({ source: "local", code: 0, reason: "the endpoint is closed" });
+    }
+    this.#connections.clear();
+    this.#done.resolve();
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * A QUIC stream on the Rust addon. A stream stands in `armed` only while somebody waits for one of its
+ * edges, so a stream that is dropped is collected.
+ */
+import { EDGE_READABLE, EDGE_WRITABLE } from "./binding.ts";
+import type { NativeStream } from "./binding.ts";
+import { run } from "./handler.ts";
+import { calling, translated } from "./native-error.ts";
+import type { QuicStream, StreamDirection } from "./quic.ts";
+
+/** Something that waits for an edge, by its token. */
+export interface Armed {
+  edge(bits: number): void;
+}
+
+export class AddonStream implements QuicStream {
+  readonly id: number;
+  readonly direction: StreamDirection;
+  readonly #native: NativeStream;
+  readonly #token: number;
+  readonly #armed: Map<number, Armed>;
+  #waiting = 0;
+  /** Edges that found no handler: handed over when one is set. */
+  #missed = 0;
+  #onReadable: (() => void) | undefined;
+  #onWritable: (() => void) | undefined;
+
+  constructor(native: NativeStream, armed: Map<number, Armed>) {
+    this.#native = native;
+    this.#armed = armed;
+    this.#token = native.token;
+    this.id = native.id;
+    this.direction = native.direction;
+  }
+
+  get resetCode(): number {
+    return this.#native.resetCode;
+  }
+
+  get stopCode(): number {
+    return this.#native.stopCode;
+  }
+
+  read(slab: Uint8Array, from: number, to: number): number {
+    try {
+      const count = this.#native.read(slab, from, to);
+      if (count === 0 && from < to) this.#wait(EDGE_READABLE);
+      return count;
+    } catch (thrown) {
+      throw translated(thrown);
+    }
+  }
+
+  write(slab: Uint8Array, from: number, to: number): number {
+    try {
+      const taken = this.#native.write(slab, from, to);
+      if (taken === 0 && from < to) this.#wait(EDGE_WRITABLE);
+      return taken;
+    } catch (thrown) {
+      throw translated(thrown);
+    }
+  }
+
+  writev(slab: Uint8Array, ranges: Uint32Array, count: number): number {
+    try {
+      const taken = this.#native.writev(slab, ranges, count);
+      if (taken === 0) this.#wait(EDGE_WRITABLE);
+      return taken;
+    } catch (thrown) {
+      throw translated(thrown);
+    }
+  }
+
+  get onReadable(): (() => void) | undefined {
+    return this.#onReadable;
+  }
+
+  set onReadable(handler: (() => void) | undefined) {
+    this.#onReadable = handler;
+    this.#handOver(EDGE_READABLE);
+  }
+
+  get onWritable(): (() => void) | undefined {
+    return this.#onWritable;
+  }
+
+  set onWritable(handler: (() => void) | undefined) {
+    this.#onWritable = handler;
+    this.#handOver(EDGE_WRITABLE);
+  }
+
+  finish(): void {
+    calling(() => this.#native.finish());
+  }
+
+  reset(code: number): void {
+    calling(() => this.#native.reset(code));
+  }
+
+  stop(code: number): void {
+    calling(() => this.#native.stop(code));
+  }
+
+  /** From the endpoint's dispatch. */
+  edge(bits: number): void {
+    this.#waiting &= ~bits;
+    if (this.#waiting === 0) this.#armed.delete(this.#token);
+    this.#fire(bits);
+  }
+
+  #wait(bit: number): void {
+    if (this.#waiting === 0) this.#armed.set(this.#token, this);
+    this.#waiting |= bit;
+  }
+
+  #fire(bit: number): void {
+    const handler = bit === EDGE_READABLE ? this.#onReadable : this.#onWritable;
+    if (handler === undefined) this.#missed |= bit;
+    else run(handler);
+  }
+
+  #handOver(bit: number): void {
+    if ((this.#missed & bit) === 0) return;
+    this.#missed &= ~bit;
+    queueMicrotask(() => this.#fire(bit));
+  }
+}

@@ -1,0 +1,71 @@
+/** The TUN device on the Rust addon. */
+import type { NativeTun } from "./binding.ts";
+import { run } from "./handler.ts";
+import { loadNative } from "./loader.ts";
+import { calling, translated } from "./native-error.ts";
+import type { Tun, TunFeatures, TunOptions, TunStats } from "./tun.ts";
+
+export class AddonTun implements Tun {
+  readonly name: string;
+  readonly features: TunFeatures;
+  readonly #native: NativeTun;
+  #onReadable: (() => void) | undefined;
+  #paused = false;
+
+  constructor({ name, mtu, offload }: TunOptions) {
+    this.#native = calling(() => loadNative().NativeTun.open(name, mtu, offload, () => this.#readable()));
+    this.name = name;
+    this.features = this.#native.features;
+  }
+
+  read(slab: Uint8Array, from: number, to: number): number {
+    try {
+      return this.#native.read(slab, from, to);
+    } catch (thrown) {
+      throw translated(thrown);
+    }
+  }
+
+  write(slab: Uint8Array, from: number, to: number): number {
+    try {
+      return this.#native.write(slab, from, to);
+    } catch (thrown) {
+      throw translated(thrown);
+    }
+  }
+
+  get onReadable(): (() => void) | undefined {
+    return this.#onReadable;
+  }
+
+  set onReadable(handler: (() => void) | undefined) {
+    this.#onReadable = handler;
+    this.#watch();
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#watch();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#watch();
+  }
+
+  stats(): TunStats {
+    return this.#native.stats();
+  }
+
+  close(): void {
+    this.#native.close();
+  }
+
+  #watch(): void {
+    this.#native.watch(this.#onReadable !== undefined && !this.#paused);
+  }
+
+  #readable(): void {
+    if (this.#onReadable !== undefined && !this.#paused) run(this.#onReadable);
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * The raw functions of the Rust addon, as `native/src` exports them. Only the files beside this one use
+ * them: everything else is written against `quic.ts` and `tun.ts`.
+ */
+import type {
+  CloseSource,
+  ConnectionStats,
+  EndpointOptions,
+  StreamDirection,
+  TlsMaterial,
+} from "./quic.ts";
+import type { TunFeatures, TunStats } from "./tun.ts";
+
+/** What became ready, in the second word of a drained pair (`native/src/quic/mailbox.rs`). */
+export const EDGE_READABLE = 1;
+export const EDGE_WRITABLE = 2;
+export const EDGE_DATAGRAMS = 4;
+
+export interface NativeStream {
+  /** Names the stream in `drain`. */
+  readonly token: number;
+  readonly id: number;
+  readonly direction: StreamDirection;
+  readonly resetCode: number;
+  readonly stopCode: number;
+  read(slab: Uint8Array, from: number, to: number): number;
+  write(slab: Uint8Array, from: number, to: number): number;
+  writev(slab: Uint8Array, ranges: Uint32Array, count: number): number;
+  finish(): void;
+  reset(code: number): void;
+  stop(code: number): void;
+}
+
+export interface NativeConnection {
+  /** Names the connection in `drain` and in notices. */
+  readonly token: number;
+  readonly alpn: string;
+  readonly keyExchangeGroup: string;
+  readonly cipherSuite: string;
+  readonly maxDatagramSize: number;
+  /** The peer's chain, leaf first; empty from the second call on. */
+  takeChain(): Uint8Array[];
+  /** Answered by an `opened` or `openFailed` notice. */
+  open(ticket: number, bidi: boolean): void;
+  sendDatagram(slab: Uint8Array, from: number, to: number): boolean;
+  readDatagrams(slab: Uint8Array, from: number, to: number): number;
+  stats(): (ConnectionStats & { readonly remote: string }) | null;
+  close(code: number, reason: string): void;
+}
+
+/** A rare event (`native_notice` in `native/src/quic/endpoint.rs`). */
+export type NativeNotice =
+  | { readonly kind: "accepted"; readonly connection: NativeConnection }
+  | { readonly kind: "connected"; readonly ticket: number; readonly connection: NativeConnection }
+  | {
+      readonly kind: "connectFailed";
+      readonly ticket: number;
+      readonly errorCode: string;
+      readonly reason: string;
+    }
+  | { readonly kind: "refused"; readonly remote: string; readonly code: number; readonly reason: string }
+  | { readonly kind: "stream"; readonly token: number; readonly stream: NativeStream }
+  | { readonly kind: "opened"; readonly ticket: number; readonly stream: NativeStream }
+  | { readonly kind: "openFailed"; readonly ticket: number; readonly reason: string }
+  | {
+      readonly kind: "closed";
+      readonly token: number;
+      readonly source: CloseSource;
+      readonly code: number;
+      readonly reason: string;
+    }
+  | { readonly kind: "endpointClosed" }
+  | { readonly kind: "panicked"; readonly reason: string };
+
+export interface NativeEndpoint {
+  readonly localAddress: string;
+  setServerTls(tls: TlsMaterial): void;
+  /** Answered by a `connected` or `connectFailed` notice. */
+  connect(ticket: number, remote: string, serverName: string, tls: TlsMaterial): void;
+  rebind(bind: string): void;
+  /** First thing when the doorbell rang: what happens from here on rings again. */
+  answer(): void;
+  nextNotice(): NativeNotice | null;
+  /** Fills `records` with pairs `token, EDGE_…`; returns the words filled. */
+  drain(records: Uint32Array): number;
+  /** Answered by an `endpointClosed` notice, the last one. */
+  close(code: number, reason: string): void;
+  dispose(): void;
+}
+
+export interface NativeTun {
+  readonly features: TunFeatures;
+  watch(on: boolean): void;
+  read(slab: Uint8Array, from: number, to: number): number;
+  write(slab: Uint8Array, from: number, to: number): number;
+  stats(): TunStats;
+  close(): void;
+}
+
+export interface NativeAddon {
+  readonly NativeEndpoint: {
+    open(options: EndpointOptions, doorbell: () => void): NativeEndpoint;
+  };
+  readonly NativeTun: {
+    open(name: string, mtu: number, offload: boolean, readable: () => void): NativeTun;
+  };
+}
