@@ -25,7 +25,9 @@ export async function buildDelayLine(): Promise<void> {
 
 /** Delays all that `router` forwards by `delayMs`, in each direction. Needs `buildDelayLine` before. */
 export async function startDelayLine(router: Namespace, delayMs: number): Promise<Service> {
-  const service = router.spawn([join(TARGET, "release", "delay-proxy"), `${delayMs}`, `${DELAY_LINE_PACKETS}`]);
+  const program = join(TARGET, "release", "delay-proxy");
+  // A wire does not wait for a processor: real-time priority, or a busy machine lets go its packets in bursts.
+  const service = router.spawn(["chrt", "--fifo", "1", program, `${delayMs}`, `${DELAY_LINE_PACKETS}`]);
   await service.waitForOutput(/^ready$/m);
   await router.check(["iptables", "-A", "FORWARD", "-j", "NFQUEUE", "--queue-num", "0"]);
   return service;

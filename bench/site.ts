@@ -75,8 +75,9 @@ function layLossy(label: string, client: Namespace, relay: Namespace, lossPerMil
     { namespace: relay, name: "wan", addresses: [`${RELAY_ADDRESS}/24`] },
     { namespace: internet, name: "east", addresses: ["198.51.100.254/24"] },
   );
-  client.ip("route", "add", "default", "via", "192.0.2.254");
-  relay.ip("route", "add", "default", "via", "198.51.100.254");
+  // No default routes: to the target there is no way but the tunnel.
+  client.ip("route", "add", "198.51.100.0/24", "via", "192.0.2.254");
+  relay.ip("route", "add", "192.0.2.0/24", "via", "198.51.100.254");
   for (const namespace of [client, relay]) namespace.ip("link", "set", "wan", "gso_max_segs", "1");
   internet.sysctl({ "net.ipv4.ip_forward": "1" });
   if (lossPerMille > 0) {

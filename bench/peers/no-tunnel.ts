@@ -1,4 +1,4 @@
-/** No tunnel: the client routes to the target through the relay. The ceiling of the path. */
+/** No tunnel: on the direct path the client routes to the target through the relay. The ceiling of the path. */
 import { RELAY_ADDRESS, TARGET_NETWORK, forwardAndMasquerade } from "../site.ts";
 import type { Peer } from "./peer.ts";
 
@@ -10,13 +10,12 @@ export const noTunnel: Peer = {
     return Promise.resolve({ pids: [], stop: () => Promise.resolve() });
   },
   startClient({ client }) {
-    const hasDefault = client.ip("route", "show", "default") !== "";
-    const gateway = hasDefault ? [] : ["via", RELAY_ADDRESS];
-    if (!hasDefault) client.ip("route", "add", TARGET_NETWORK, ...gateway);
+    const route = [TARGET_NETWORK, "via", RELAY_ADDRESS];
+    client.ip("route", "add", ...route);
     return Promise.resolve({
       pids: [],
       stop() {
-        if (!hasDefault) client.ip("route", "del", TARGET_NETWORK);
+        client.ip("route", "del", ...route);
         return Promise.resolve();
       },
     });
