@@ -14,21 +14,21 @@ export type FlowTuple = Pick<
 >;
 
 /**
- * The hash as an unsigned 32-bit number. The two directions of a flow hash differently. Where a peer must
+ * The hash as a signed 32-bit number, because V8 would put a larger one on the heap. The two directions of a flow hash differently. Where a peer must
  * not be able to choose colliding flows, `seed` is a secret random 32-bit number.
  */
 export function flowHash(tuple: FlowTuple, seed: number): number {
   let hash = seed ^ tuple.version;
   if (tuple.version === 6) {
-    hash = mix(hash, tuple.src0);
-    hash = mix(hash, tuple.src1);
-    hash = mix(hash, tuple.src2);
-    hash = mix(hash, tuple.dst0);
-    hash = mix(hash, tuple.dst1);
-    hash = mix(hash, tuple.dst2);
+    hash = mix(hash, tuple.src0 | 0);
+    hash = mix(hash, tuple.src1 | 0);
+    hash = mix(hash, tuple.src2 | 0);
+    hash = mix(hash, tuple.dst0 | 0);
+    hash = mix(hash, tuple.dst1 | 0);
+    hash = mix(hash, tuple.dst2 | 0);
   }
-  hash = mix(hash, tuple.src3);
-  hash = mix(hash, tuple.dst3);
+  hash = mix(hash, tuple.src3 | 0);
+  hash = mix(hash, tuple.dst3 | 0);
   if (!tuple.isFragment) {
     hash = mix(hash, (tuple.srcPort << 16) | tuple.dstPort);
     hash = mix(hash, (tuple.icmpId << 8) | tuple.protocol);
@@ -36,7 +36,7 @@ export function flowHash(tuple: FlowTuple, seed: number): number {
   return finish(hash);
 }
 
-/** One round of MurmurHash3 x86_32. */
+/** One round of MurmurHash3 x86_32, on signed numbers for the same reason. */
 export function mix(hash: number, word: number): number {
   let k = Math.imul(word, 0xcc9e2d51);
   k = (k << 15) | (k >>> 17);
@@ -51,5 +51,5 @@ export function finish(hash: number): number {
   hash = Math.imul(hash, 0x85ebca6b);
   hash ^= hash >>> 13;
   hash = Math.imul(hash, 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) >>> 0;
+  return hash ^ (hash >>> 16);
 }

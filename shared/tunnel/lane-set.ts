@@ -13,7 +13,7 @@ const LANE_SEED = 0x7a67_6174;
 
 /** The lane of a flow, from 0 to `lanes - 1`. All fragments of a datagram get the same one. */
 export function laneOf(tuple: FlowTuple, lanes: number): number {
-  return lanes === 1 ? 0 : Math.floor((flowHash(tuple, LANE_SEED) * lanes) / 2 ** 32);
+  return lanes === 1 ? 0 : Math.floor(((flowHash(tuple, LANE_SEED) >>> 0) * lanes) / 2 ** 32);
 }
 
 export class LaneSet {

@@ -1,0 +1,46 @@
+/**
+ * The reset that answers a TCP segment of a connection that is not to be (RFC 9293 section 3.10.7.1), so
+ * that the program behind it fails at once.
+ */
+import type { AddressWords } from "./address.ts";
+import { putU16, putU32, u32At } from "./bytes.ts";
+import { checksumOf, sumBytes, sumPseudoHeader } from "./checksum.ts";
+import { IPV6_HEADER, PROTO_TCP, TCP_ACK, TCP_FIN, TCP_HEADER, TCP_RST, TCP_SYN } from "./constants.ts";
+import { ipHeaderLength, putIpHeader } from "./ip-header.ts";
+import { isMartian } from "./martian.ts";
+import type { PacketView } from "./view.ts";
+
+/** Bytes that a buffer for any reset must have. */
+export const MAX_TCP_RESET = IPV6_HEADER + TCP_HEADER;
+
+/**
+ * Writes the reset for the segment that `view` was parsed from (`slab` still holds it) at `out[at…]`, back to
+ * its source. Returns the bytes written; 0 when there is none: no TCP, a fragment, or a reset itself.
+ */
+export function writeTcpReset(view: PacketView, slab: Uint8Array, out: Uint8Array, at: number): number {
+  if (view.protocol !== PROTO_TCP || view.isFragment || (view.tcpFlags & TCP_RST) !== 0) return 0;
+  if (isMartian(view.version, view.src0, view.src1, view.src2, view.src3)) return 0;
+  const length = ipHeaderLength(view.version) + TCP_HEADER;
+  if (at + length > out.length) throw new RangeError(`a TCP reset of ${length} bytes does not fit at ${at} of ${out.length} bytes`);
+  const src: AddressWords = [view.dst0, view.dst1, view.dst2, view.dst3];
+  const dst: AddressWords = [view.src0, view.src1, view.src2, view.src3];
+  const tcp = putIpHeader(view.version, PROTO_TCP, src, dst, TCP_HEADER, out, at);
+  const segment = view.transportOffset;
+  const acknowledged = (view.tcpFlags & TCP_ACK) !== 0;
+  putU16(out, tcp, view.dstPort);
+  putU16(out, tcp + 2, view.srcPort);
+  putU32(out, tcp + 4, acknowledged ? u32At(slab, segment + 8) : 0);
+  putU32(out, tcp + 8, acknowledged ? 0 : (u32At(slab, segment + 4) + segmentLength(view)) >>> 0);
+  out[tcp + 12] = (TCP_HEADER >>> 2) << 4;
+  out[tcp + 13] = acknowledged ? TCP_RST : TCP_RST | TCP_ACK;
+  putU32(out, tcp + 14, 0);
+  putU16(out, tcp + 18, 0);
+  putU16(out, tcp + 16, checksumOf(sumBytes(out, tcp, tcp + TCP_HEADER, sumPseudoHeader(out, at, PROTO_TCP, TCP_HEADER))));
+  return length;
+}
+
+/** SEG.LEN: data bytes, and one each for SYN and FIN. */
+function segmentLength(view: PacketView): number {
+  const data = view.totalLength - view.headerLength - view.transportHeaderLength;
+  return data + ((view.tcpFlags & TCP_SYN) !== 0 ? 1 : 0) + ((view.tcpFlags & TCP_FIN) !== 0 ? 1 : 0);
+}
