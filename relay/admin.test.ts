@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { InjectOptions } from "fastify";
 import { ZgateError } from "../shared/errors.ts";
+import { LoopbackServer } from "../shared/admin/loopback-server.ts";
 import {
-  AdminServer,
   type AdminTarget,
   buildAdmin,
   type ExplainAnswer,
@@ -223,21 +223,21 @@ test("web pages and rebound names are refused, before anything is done", async (
 
 test("only a loopback address is bound", async () => {
   for (const host of ["0.0.0.0", "::", "192.0.2.1", "localhost", "fe80::1"]) {
-    await assert.rejects(AdminServer.open({ host, port: 0 }, new FakeTarget()), { code: "ZG_CONFIG_INVALID" });
+    await assert.rejects(LoopbackServer.open({ host, port: 0 }, buildAdmin(new FakeTarget())), { code: "ZG_CONFIG_INVALID" });
   }
 });
 
 test("a port that is taken is said plainly, and a closed server frees it", async () => {
   for (const host of ["127.0.0.1", "::1"]) {
-    const first = await AdminServer.open({ host, port: 0 }, new FakeTarget());
+    const first = await LoopbackServer.open({ host, port: 0 }, buildAdmin(new FakeTarget()));
     const answer = await fetch(`http://${first.address}/healthz`);
     assert.deepEqual(await answer.json(), { status: "ok", problems: [] });
     const port = Number(first.address.split(":").at(-1));
-    await assert.rejects(AdminServer.open({ host, port }, new FakeTarget()), {
+    await assert.rejects(LoopbackServer.open({ host, port }, buildAdmin(new FakeTarget())), {
       code: "ZG_CONFIG_INVALID",
       message: new RegExp(`^admin .*:${port}: cannot be bound: listen EADDRINUSE`),
     });
     await first.close();
-    await (await AdminServer.open({ host, port }, new FakeTarget())).close();
+    await (await LoopbackServer.open({ host, port }, buildAdmin(new FakeTarget()))).close();
   }
 });
