@@ -1,0 +1,281 @@
+/**
+ * A checked policy → what judges flows: every rule list (a client's own, a group's) once into the matcher's
+ * code, a verdict a rule, and for each client the lists that hold for it.
+ *
+ * A client's own rules are tried first, then its groups' in the order of the file, then `default_action`.
+ */
+import type { FlowTarget } from "../packet/flow.ts";
+import type { UnixMs } from "../units.ts";
+import { ANY_PREFIXES } from "./address.ts";
+import { MAX_PORT, MAX_PORT_CANDIDATES } from "./constants.ts";
+import {
+  type Action,
+  groupsByClient,
+  type Limits,
+  type PolicyClient,
+  type PolicyDocument,
+  type PolicyGroup,
+  type PolicyRule,
+} from "./document.ts";
+import { ALWAYS, ANY_PROTOCOL, CodeBuffer, NO_RULE, RANGED } from "./matcher-code.ts";
+import { Matcher } from "./matcher.ts";
+import { type PortEntry, PortTableWriter } from "./port-table.ts";
+import { type RuleDestination, writeTrie } from "./prefix-trie.ts";
+import { PolicyError } from "./problem.ts";
+import { type Route, routesOf } from "./routes.ts";
+import { TimeConditions } from "./time-conditions.ts";
+import type { TimeCondition } from "./schedule.ts";
+
+/** What the policy says to a flow. One object a rule, made when the policy is compiled. */
+export interface Verdict {
+  readonly action: Action;
+  /** The rule's id; `default_action` or `client_disabled` when no rule decides. */
+  readonly ruleId: string;
+  readonly reason: string;
+  /** Whether to record the flow; undefined: the relay's own setting. */
+  readonly log: boolean | undefined;
+  /** Small, dense from 0, unique in its policy: what flow tables store. `CompiledPolicy.verdict` takes it back. */
+  readonly index: number;
+}
+
+/** What the policy says about one client. */
+export interface ClientPolicy {
+  readonly name: string;
+  /** False: the client is refused, and every verdict is deny. */
+  readonly enabled: boolean;
+  /** The client's own limits; where it has none, those of its first group that has. */
+  readonly limits: Limits;
+  /** Judges a flow at a time. Allocates nothing; one of the policy's verdicts. */
+  judge(target: FlowTarget, at: UnixMs): Verdict;
+  /** What the client may reach at a time, for ROUTE_ADVERTISEMENT: sorted, without overlap. */
+  routes(at: UnixMs): readonly Route[];
+}
+
+export class CompiledPolicy {
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** The verdict on whom the policy does not know or has disabled. */
+  readonly refusal: Verdict;
+  readonly #clients: ReadonlyMap<string, ClientPolicy>;
+  readonly #verdicts: readonly Verdict[];
+  readonly #times: TimeConditions;
+
+  constructor(
+    metadata: Readonly<Record<string, unknown>>,
+    refusal: Verdict,
+    clients: ReadonlyMap<string, ClientPolicy>,
+    verdicts: readonly Verdict[],
+    times: TimeConditions,
+  ) {
+    this.metadata = metadata;
+    this.refusal = refusal;
+    this.#clients = clients;
+    this.#verdicts = verdicts;
+    this.#times = times;
+  }
+
+  /** Undefined: the policy does not know the client, who is to be refused. */
+  client(name: string): ClientPolicy | undefined {
+    return this.#clients.get(name);
+  }
+
+  get clientNames(): IterableIterator<string> {
+    return this.#clients.keys();
+  }
+
+  /** The verdict with that `index`; the refusal when there is none. */
+  verdict(index: number): Verdict {
+    return this.#verdicts[index] ?? this.refusal;
+  }
+
+  /** The next time after `at` at which a verdict may change without a new policy. */
+  nextChangeAfter(at: UnixMs): UnixMs | undefined {
+    return this.#times.nextChangeAfter(at);
+  }
+}
+
+/** Throws a `PolicyError` when the rules overlap in so many ways that tables would grow without bound. */
+export function compilePolicy(document: PolicyDocument): CompiledPolicy {
+  const compiler = new PolicyCompiler(document);
+  return compiler.compile();
+}
+
+/** A rule list in the matcher's code: the roots of its IPv4 and IPv6 tries. */
+interface CompiledList {
+  readonly root4: number;
+  readonly root6: number;
+  readonly rules: readonly PolicyRule[];
+  /** The time condition of each rule, as its number. */
+  readonly times: readonly number[];
+}
+
+class PolicyCompiler {
+  readonly #document: PolicyDocument;
+  readonly #code = new CodeBuffer();
+  readonly #ports = new PortTableWriter(this.#code);
+  readonly #verdicts: Verdict[] = [];
+  readonly #conditions: TimeCondition[] = [];
+  readonly #conditionNumbers = new Map<string, number>();
+
+  constructor(document: PolicyDocument) {
+    this.#document = document;
+  }
+
+  compile(): CompiledPolicy {
+    const { clients, groups, metadata, defaultAction } = this.#document;
+    const lists = new Map<PolicyClient | PolicyGroup, CompiledList>();
+    for (const client of clients.values()) {
+      if (client.enabled && client.rules.length > 0)
+        lists.set(client, this.#compileList(client, `client ${client.name}`));
+    }
+    for (const group of groups.values()) {
+      if (group.enabled && group.rules.length > 0) lists.set(group, this.#compileList(group, `group ${group.name}`));
+    }
+    const fallback = this.#addVerdict({
+      action: defaultAction,
+      ruleId: "default_action",
+      reason: `no rule matches, and default_action is ${defaultAction}`,
+      log: undefined,
+    });
+    const refusal = this.#addVerdict({
+      action: "deny",
+      ruleId: "client_disabled",
+      reason: "the client is disabled or not in the policy",
+      log: undefined,
+    });
+    const times = new TimeConditions(this.#conditions);
+    const matcher = new Matcher(this.#code.finish(), times);
+    const shared = { matcher, times, verdicts: this.#verdicts, fallback, refusal };
+    const memberships = groupsByClient(this.#document);
+    const compiled = new Map<string, ClientPolicy>();
+    for (const client of clients.values()) {
+      const active = (memberships.get(client.name) ?? []).filter(({ enabled }) => enabled);
+      const mine = [client, ...active].flatMap((owner) => lists.get(owner) ?? []);
+      compiled.set(client.name, new CompiledClient(client, limitsOf([client, ...active]), mine, shared));
+    }
+    return new CompiledPolicy(metadata, refusal, compiled, this.#verdicts, times);
+  }
+
+  #compileList(owner: PolicyClient | PolicyGroup, ownerName: string): CompiledList {
+    const destinations4: RuleDestination[] = [];
+    const destinations6: RuleDestination[] = [];
+    const rules = owner.rules.filter(({ enabled }) => enabled);
+    const times = rules.map(({ time }) => this.#conditionNumber(time));
+    for (const [index, rule] of rules.entries()) {
+      const entries = entriesOf(rule, this.#addRuleVerdict(rule, ownerName).index, times[index] ?? ALWAYS);
+      for (const prefix of rule.destinations ?? ANY_PREFIXES) {
+        (prefix.version === 4 ? destinations4 : destinations6).push({ prefix, entries });
+      }
+    }
+    const root4 = writeTrie(this.#code, this.#ports, destinations4);
+    const root6 = writeTrie(this.#code, this.#ports, destinations6);
+    if (this.#ports.overflowed) {
+      const { source, offset } = owner.place;
+      const message = `the rules of ${ownerName} overlap in too many ways (more than ${MAX_PORT_CANDIDATES} in all)`;
+      const hint = "use fewer different times for rules with the same destinations and ports";
+      throw new PolicyError("ZG_POLICY_INVALID", [source.problem(offset, message, hint)]);
+    }
+    return { root4, root6, rules, times };
+  }
+
+  #conditionNumber(condition: TimeCondition | undefined): number {
+    if (condition === undefined) return ALWAYS;
+    const key = JSON.stringify(condition);
+    const known = this.#conditionNumbers.get(key);
+    if (known !== undefined) return known;
+    this.#conditionNumbers.set(key, this.#conditions.length);
+    return this.#conditions.push(condition) - 1;
+  }
+
+  #addRuleVerdict(rule: PolicyRule, ownerName: string): Verdict {
+    const { action, id: ruleId, log } = rule;
+    const reason = rule.reason ?? `rule ${ruleId} of ${ownerName}`;
+    return this.#addVerdict({ action, ruleId, reason, log });
+  }
+
+  #addVerdict(verdict: Omit<Verdict, "index">): Verdict {
+    const { action, ruleId, reason, log } = verdict;
+    const indexed = { action, ruleId, reason, log, index: this.#verdicts.length };
+    this.#verdicts.push(indexed);
+    return indexed;
+  }
+}
+
+/** The rule once for each of its port selectors. */
+function entriesOf(rule: PolicyRule, number: number, time: number): PortEntry[] {
+  if (rule.ports === undefined) return [{ head: ANY_PROTOCOL, from: 0, to: MAX_PORT, rule: number, time }];
+  return rule.ports.map(({ protocol, ranged, from, to }) => ({
+    head: ranged ? protocol | RANGED : protocol,
+    from,
+    to,
+    rule: number,
+    time,
+  }));
+}
+
+/** The first owner that has a limit gives it. */
+function limitsOf(owners: readonly (PolicyClient | PolicyGroup)[]): Limits {
+  const first = <Value>(pick: (limits: Limits) => Value | undefined): Value | undefined => {
+    for (const { limits } of owners) {
+      const value = pick(limits);
+      if (value !== undefined) return value;
+    }
+    return undefined;
+  };
+  return {
+    maxSessions: first((limits) => limits.maxSessions),
+    upBitsPerSecond: first((limits) => limits.upBitsPerSecond),
+    downBitsPerSecond: first((limits) => limits.downBitsPerSecond),
+  };
+}
+
+/** What all clients of a policy have in common. */
+interface Shared {
+  readonly matcher: Matcher;
+  readonly times: TimeConditions;
+  readonly verdicts: readonly Verdict[];
+  readonly fallback: Verdict;
+  readonly refusal: Verdict;
+}
+
+class CompiledClient implements ClientPolicy {
+  readonly name: string;
+  readonly enabled: boolean;
+  readonly limits: Limits;
+  readonly #roots4: readonly number[];
+  readonly #roots6: readonly number[];
+  readonly #lists: readonly CompiledList[];
+  readonly #shared: Shared;
+
+  constructor(client: PolicyClient, limits: Limits, lists: readonly CompiledList[], shared: Shared) {
+    this.name = client.name;
+    this.enabled = client.enabled;
+    this.limits = limits;
+    this.#roots4 = lists.map(({ root4 }) => root4);
+    this.#roots6 = lists.map(({ root6 }) => root6);
+    this.#lists = lists;
+    this.#shared = shared;
+  }
+
+  judge(target: FlowTarget, at: UnixMs): Verdict {
+    const { matcher, verdicts, fallback, refusal } = this.#shared;
+    if (!this.enabled) return refusal;
+    const roots = target.version === 4 ? this.#roots4 : this.#roots6;
+    for (const root of roots) {
+      const rule = matcher.match(root, target, at);
+      if (rule !== NO_RULE) return verdicts[rule] ?? refusal;
+    }
+    return fallback;
+  }
+
+  routes(at: UnixMs): readonly Route[] {
+    if (!this.enabled) return [];
+    const { fallback, times } = this.#shared;
+    const inForce = this.#lists.flatMap((list) =>
+      list.rules.filter((_, index) => {
+        const time = list.times[index] ?? ALWAYS;
+        return time === ALWAYS || times.active(time, at);
+      }),
+    );
+    return routesOf(inForce, fallback.action);
+  }
+}

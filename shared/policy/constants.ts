@@ -1,0 +1,56 @@
+/** Limits of policies, and the numbers that the policy language is made of. */
+
+// Files
+
+/** All files of a policy together, bytes. 100,000 rules in the longest style are about 15 MB. */
+export const MAX_POLICY_BYTES = 32 * 1024 * 1024;
+/** Files that one policy may consist of. */
+export const MAX_POLICY_FILES = 100;
+/** Files that include files that include files. */
+export const MAX_INCLUDE_DEPTH = 8;
+
+/** Problems that one policy reports; the rest would only scroll the first ones away. */
+export const MAX_PROBLEMS = 100;
+
+// The compiled form
+
+/**
+ * Pairs of a rule and a destination, names counted as what they stand for. Each costs about 100 bytes and a
+ * microsecond to compile.
+ */
+export const MAX_RULE_DESTINATIONS = 1_000_000;
+/**
+ * Candidates in port tables. Only rules that differ in their time conditions and overlap in destination and
+ * ports need more than one candidate a port range; 16 MB of them say that something went wrong.
+ */
+export const MAX_PORT_CANDIDATES = 2_000_000;
+/** Rules of one prefix that are compared one by one; above it a port table is cheaper (bench/policy.ts). */
+export const MAX_SCANNED_RULES = 8;
+/** Bits that one trie node branches by: 2^16 slots are 256 KB. */
+export const MAX_STRIDE = 16;
+
+// Names and texts
+
+/** Characters of the name of a client, group or destination, and of a rule's id. */
+export const MAX_NAME_LENGTH = 253;
+/** Characters of a description or reason. */
+export const MAX_TEXT_LENGTH = 1_024;
+/** Sessions of one client. */
+export const MAX_SESSIONS_LIMIT = 1_000_000;
+/** Bits per second: 1 Tbit/s. */
+export const MAX_RATE = 1_000_000_000_000;
+
+// Protocols
+
+/** The largest port (RFC 9293 section 3.1). */
+export const MAX_PORT = 65_535;
+/** The largest ICMP type (RFC 792, RFC 4443 section 2.1). */
+export const MAX_ICMP_TYPE = 255;
+/** The largest IANA protocol number. */
+export const MAX_PROTOCOL = 255;
+
+// Time
+
+export const MINUTES_A_DAY = 24 * 60;
+/** Days searched for the next change of a schedule: a week, and a day for what a clock change moves. */
+export const SCHEDULE_HORIZON_DAYS = 8;

@@ -1,0 +1,104 @@
+/** Checks that need the whole policy: members, rule ids that meet in one client, clients of tests. */
+import { didYouMean } from "../yaml/suggestion.ts";
+import { type Place, type PolicyDocument, type PolicyGroup, type PolicyRule, groupsByClient } from "./document.ts";
+import { type ProblemList, formatPlace } from "./problem-list.ts";
+
+/** Members that exist, once each, and rule ids that are unique for every client. */
+export function checkWhole(document: PolicyDocument, problems: ProblemList): void {
+  for (const group of document.groups.values()) checkMembers(document, group, problems);
+  const checker = new IdChecker(problems);
+  for (const [client, groups] of groupsByClient(document)) {
+    const own = document.clients.get(client)?.rules ?? [];
+    for (const [index, group] of groups.entries()) {
+      checker.checkOwn(client, own, group);
+      for (const other of groups.slice(0, index)) checker.checkPair(other, group);
+    }
+  }
+}
+
+function checkMembers(document: PolicyDocument, group: PolicyGroup, problems: ProblemList): void {
+  const { source, offset } = group.place;
+  const seen = new Set<string>();
+  for (const member of group.members) {
+    if (seen.has(member))
+      problems.add(source, offset, `group ${JSON.stringify(group.name)} names member ${JSON.stringify(member)} twice`);
+    seen.add(member);
+    if (document.clients.has(member)) continue;
+    const hint = didYouMean(member, document.clients.keys()) ?? `add it under clients`;
+    problems.add(
+      source,
+      offset,
+      `group ${JSON.stringify(group.name)} has member ${JSON.stringify(member)}, who is not a client`,
+      hint,
+    );
+  }
+}
+
+/** A verdict names its rule by id alone, so an id may stand for one rule a client only. */
+class IdChecker {
+  readonly #problems: ProblemList;
+  readonly #idsByGroup = new Map<PolicyGroup, ReadonlyMap<string, Place>>();
+  readonly #pairs = new Map<PolicyGroup, Set<PolicyGroup>>();
+
+  constructor(problems: ProblemList) {
+    this.#problems = problems;
+  }
+
+  checkOwn(client: string, rules: readonly PolicyRule[], group: PolicyGroup): void {
+    const ids = this.#idsOf(group);
+    for (const rule of rules)
+      this.#clash(
+        rule,
+        ids.get(rule.id),
+        `client ${JSON.stringify(client)} gets it from itself and from group ${JSON.stringify(group.name)}`,
+      );
+  }
+
+  checkPair(first: PolicyGroup, second: PolicyGroup): void {
+    const checked = this.#pairs.get(first) ?? new Set();
+    this.#pairs.set(first, checked);
+    if (checked.has(second)) return;
+    checked.add(second);
+    const ids = this.#idsOf(first);
+    for (const rule of second.rules) {
+      this.#clash(
+        rule,
+        ids.get(rule.id),
+        `groups ${JSON.stringify(first.name)} and ${JSON.stringify(second.name)} have a member in common`,
+      );
+    }
+  }
+
+  #clash(rule: PolicyRule, other: Place | undefined, why: string): void {
+    if (other === undefined) return;
+    const { source, offset } = rule.place;
+    this.#problems.add(
+      source,
+      offset,
+      `rule id ${JSON.stringify(rule.id)} is also that of ${formatPlace(other)}`,
+      `${why}: choose another id`,
+    );
+  }
+
+  #idsOf(group: PolicyGroup): ReadonlyMap<string, Place> {
+    const known = this.#idsByGroup.get(group);
+    if (known !== undefined) return known;
+    const ids = new Map(group.rules.map((rule) => [rule.id, rule.place]));
+    this.#idsByGroup.set(group, ids);
+    return ids;
+  }
+}
+
+/** Tests that ask about clients that exist. */
+export function checkTests(document: PolicyDocument, problems: ProblemList): void {
+  for (const { client, place } of document.tests) {
+    if (document.clients.has(client)) continue;
+    const hint = didYouMean(client, document.clients.keys());
+    problems.add(
+      place.source,
+      place.offset,
+      `the test asks about ${JSON.stringify(client)}, who is not a client`,
+      hint,
+    );
+  }
+}

@@ -1,0 +1,96 @@
+/** Named destinations: names of prefixes and of other names, resolved to prefixes without cycles. */
+import { plainOf, type YamlEntry, type YamlNode } from "../yaml/node.ts";
+import type { SourceText } from "../yaml/source.ts";
+import { didYouMean } from "../yaml/suggestion.ts";
+import type { Prefix } from "./address.ts";
+import { Complaint } from "./complaint.ts";
+import { MAX_RULE_DESTINATIONS } from "./constants.ts";
+import type { Place } from "./document.ts";
+import type { ProblemList } from "./problem-list.ts";
+import { destinationSchema, parseDestinationName } from "./schema.ts";
+import { schemaProblems } from "./schema-problem.ts";
+
+interface Definition {
+  readonly place: Place;
+  readonly node: YamlNode;
+  readonly items: readonly (Prefix | string)[];
+  state: "new" | "resolving" | "resolved";
+  prefixes: readonly Prefix[];
+}
+
+export class DestinationNames {
+  readonly #problems: ProblemList;
+  readonly #definitions = new Map<string, Definition>();
+  /** Prefixes handed out so far: what names stand for counts each time. */
+  #handedOut = 0;
+
+  constructor(problems: ProblemList) {
+    this.#problems = problems;
+  }
+
+  define(source: SourceText, { key, keyOffset, value: node }: YamlEntry): void {
+    const name = parseDestinationName(key);
+    if (name instanceof Complaint) {
+      this.#problems.add(source, keyOffset, name.message, name.hint);
+      return;
+    }
+    const before = this.#definitions.get(key);
+    if (before !== undefined) {
+      this.#problems.twice(source, keyOffset, `destination ${JSON.stringify(key)}`, before.place);
+      return;
+    }
+    const result = destinationSchema.safeParse(plainOf(node));
+    if (!result.success) {
+      for (const problem of schemaProblems(source, node, result.error.issues)) this.#problems.push(problem);
+    }
+    const items = result.success ? result.data : [];
+    this.#definitions.set(key, { place: { source, offset: keyOffset }, node, items, state: "new", prefixes: [] });
+  }
+
+  /** Resolves all names, so that a wrong one is found even where no rule uses it. */
+  finish(): void {
+    for (const definition of this.#definitions.values()) this.#prefixesOf(definition);
+  }
+
+  /** The prefixes that `items` stand for; `list` is where they are written. */
+  resolve(source: SourceText, items: readonly (Prefix | string)[], list: YamlNode | undefined): readonly Prefix[] {
+    if (this.#handedOut > MAX_RULE_DESTINATIONS) return [];
+    const prefixes = items.flatMap((item, index) =>
+      typeof item === "string" ? this.#lookUp(source, item, list, index) : item,
+    );
+    this.#handedOut += prefixes.length;
+    if (this.#handedOut > MAX_RULE_DESTINATIONS && list !== undefined) {
+      const message = `the rules up to here have more than ${MAX_RULE_DESTINATIONS} destinations, names counted as what they stand for`;
+      this.#problems.add(source, list.offset, message, "use larger prefixes, or groups that share rules");
+    }
+    return prefixes;
+  }
+
+  #prefixesOf(definition: Definition): readonly Prefix[] {
+    if (definition.state !== "new") return definition.prefixes;
+    definition.state = "resolving";
+    definition.prefixes = this.resolve(definition.place.source, definition.items, definition.node);
+    definition.state = "resolved";
+    return definition.prefixes;
+  }
+
+  #lookUp(source: SourceText, name: string, list: YamlNode | undefined, index: number): readonly Prefix[] {
+    const offset = (list?.kind === "sequence" ? list.items[index] : list)?.offset ?? 0;
+    const definition = this.#definitions.get(name);
+    if (definition === undefined) {
+      const hint = didYouMean(name, this.#definitions.keys()) ?? "define it under the top-level destinations";
+      this.#problems.add(source, offset, `destination ${JSON.stringify(name)} is not defined`, hint);
+      return [];
+    }
+    if (definition.state === "resolving") {
+      this.#problems.add(
+        source,
+        offset,
+        `destination ${JSON.stringify(name)} stands for itself`,
+        "remove it from the circle",
+      );
+      return [];
+    }
+    return this.#prefixesOf(definition);
+  }
+}

@@ -1,0 +1,46 @@
+/** Collects what is wrong with a policy, up to a bound. */
+import { describeNode, type YamlNode } from "../yaml/node.ts";
+import type { SourceText } from "../yaml/source.ts";
+import { MAX_PROBLEMS } from "./constants.ts";
+import type { Place } from "./document.ts";
+import type { PolicyProblem } from "./problem.ts";
+
+export class ProblemList {
+  readonly #problems: PolicyProblem[] = [];
+
+  get length(): number {
+    return this.#problems.length;
+  }
+
+  push(problem: PolicyProblem): void {
+    if (this.#problems.length < MAX_PROBLEMS) this.#problems.push(problem);
+  }
+
+  add(source: SourceText, offset: number, message: string, hint?: string): void {
+    if (this.#problems.length < MAX_PROBLEMS) this.push(source.problem(offset, message, hint));
+  }
+
+  /** A node of the wrong kind. */
+  unexpected(source: SourceText, node: YamlNode, expected: string): void {
+    this.add(source, node.offset, `found ${describeNode(node)}`, `expected ${expected}`);
+  }
+
+  /** Something that may stand once and stands twice; `before` is the first place. */
+  twice(source: SourceText, offset: number, what: string, before: Place): void {
+    this.add(source, offset, `${what} is defined twice`, `it is also defined at ${formatPlace(before)}`);
+  }
+
+  /** By line and column; files in the order in which they were first complained about. */
+  sorted(): readonly PolicyProblem[] {
+    const files = [...new Set(this.#problems.map(({ file }) => file))];
+    return this.#problems.toSorted(
+      (a, b) => files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column,
+    );
+  }
+}
+
+/** `file:line:column` */
+export function formatPlace({ source, offset }: Place): string {
+  const { line, column } = source.position(offset);
+  return `${source.file}:${line}:${column}`;
+}

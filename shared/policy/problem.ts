@@ -1,0 +1,19 @@
+/** What is wrong with a policy, and the error that carries it. */
+import { type ErrorCode, ZgateError } from "../errors.ts";
+import { formatProblem, type SourceProblem } from "../yaml/source.ts";
+
+/** Something wrong at a place of a policy file. */
+export type PolicyProblem = SourceProblem;
+
+/** A policy that is refused whole. The message is all its problems, one a line, in the order of the files. */
+export class PolicyError extends ZgateError {
+  readonly problems: readonly PolicyProblem[];
+  /** The files that were read or looked for, absolute: what to watch until the policy is right. */
+  readonly files: readonly string[];
+
+  constructor(code: ErrorCode, problems: readonly PolicyProblem[], files: readonly string[] = []) {
+    super(code, problems.map(formatProblem).join("\n"));
+    this.problems = problems;
+    this.files = files;
+  }
+}

@@ -1,0 +1,94 @@
+/** The schema's issues as problems at their places, in words that a policy's author uses. */
+import type * as z from "zod";
+import { describeNode, keyOffsetOf, type YamlNode } from "../yaml/node.ts";
+import type { SourceText } from "../yaml/source.ts";
+import { didYouMean } from "../yaml/suggestion.ts";
+import type { PolicyProblem } from "./problem.ts";
+
+type Issue = z.core.$ZodIssue;
+
+/** Issues about `node` as problems in `source`. */
+export function schemaProblems(source: SourceText, node: YamlNode, issues: readonly Issue[]): PolicyProblem[] {
+  return issues.flatMap((issue) => problemsOf(source, node, issue));
+}
+
+function problemsOf(source: SourceText, root: YamlNode, issue: Issue): PolicyProblem[] {
+  const { node, missing } = nodeAt(root, issue.path);
+  const problem = (message: string, hint?: string): PolicyProblem[] => [source.problem(node.offset, message, hint)];
+  if (missing !== undefined) return problem(`${JSON.stringify(missing)} is missing`, expectation(issue));
+  switch (issue.code) {
+    case "unrecognized_keys":
+      return issue.keys.map((key) =>
+        source.problem(
+          keyOffsetOf(node, [], key),
+          `unknown key ${JSON.stringify(key)}`,
+          unknownKeyHint(key, issue.message),
+        ),
+      );
+    case "invalid_union": {
+      const branch = issue.errors.find((errors) =>
+        errors.some((inner) => inner.path.length > 0 || inner.code !== "invalid_type"),
+      );
+      if (branch === undefined) return problem(`found ${describeNode(node)}`, issue.message);
+      return schemaProblems(source, node, branch);
+    }
+    case "invalid_value": {
+      const hint = node.kind === "scalar" ? didYouMean(node.text, issue.values.map(String)) : undefined;
+      return problem(`found ${describeNode(node)}`, hint ?? expectation(issue));
+    }
+    case "custom":
+      return problem(issue.message, typeof issue.params?.["hint"] === "string" ? issue.params["hint"] : undefined);
+    default:
+      return problem(`found ${describeNode(node)}`, expectation(issue));
+  }
+}
+
+/** The node at the end of the path, or the nearest one above and the key that it lacks. */
+function nodeAt(root: YamlNode, path: readonly PropertyKey[]): { node: YamlNode; missing: string | undefined } {
+  let node = root;
+  for (const step of path) {
+    const next =
+      node.kind === "sequence"
+        ? node.items[Number(step)]
+        : node.kind === "mapping"
+          ? node.entries.find(({ key }) => key === step)?.value
+          : undefined;
+    if (next === undefined) return { node, missing: String(step) };
+    node = next;
+  }
+  return { node, missing: undefined };
+}
+
+function unknownKeyHint(key: string, known: string): string {
+  const keys = known.split(" ");
+  return didYouMean(key, keys) ?? `expected one of ${keys.join(", ")}`;
+}
+
+const TYPE_WORDS = new Map([
+  ["array", "a list"],
+  ["boolean", "true or false"],
+  ["int", "a whole number"],
+  ["number", "a number"],
+  ["object", "a mapping"],
+  ["record", "a mapping"],
+  ["string", "a string"],
+]);
+
+function expectation(issue: Issue): string | undefined {
+  switch (issue.code) {
+    case "invalid_type":
+      return `expected ${TYPE_WORDS.get(issue.expected) ?? issue.expected}`;
+    case "invalid_value":
+      return `expected ${issue.values.map(String).join(" or ")}`;
+    case "invalid_union":
+      return issue.message;
+    case "too_small":
+      return issue.origin === "array" ? "expected at least one entry" : `expected at least ${issue.minimum}`;
+    case "too_big":
+      return issue.origin === "string"
+        ? `expected at most ${issue.maximum} characters`
+        : `expected at most ${issue.maximum}`;
+    default:
+      return issue.message;
+  }
+}
