@@ -14,8 +14,9 @@ export type FlowTuple = Pick<
 >;
 
 /**
- * The hash as a signed 32-bit number, because V8 would put a larger one on the heap. The two directions of a flow hash differently. Where a peer must
- * not be able to choose colliding flows, `seed` is a secret random 32-bit number.
+ * The hash as a signed 32-bit number, because V8 may put a larger one on the heap. The two directions of a
+ * flow hash differently. Where a peer must not be able to choose colliding flows, `seed` is a secret random
+ * 32-bit number.
  */
 export function flowHash(tuple: FlowTuple, seed: number): number {
   let hash = seed ^ tuple.version;

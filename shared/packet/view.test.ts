@@ -198,14 +198,14 @@ test("parsing and hashing allocate nothing", () => {
     hex("45"),
   ];
   const view = new PacketView();
-  let sum = 0;
+  let odd = 0;
   const bytes = allocatedPerRun(() => {
     for (const packet of packets) {
-      if (view.parse(packet, 0, packet.length)) sum ^= flowHash(view, 1) ^ view.src3;
+      if (view.parse(packet, 0, packet.length)) odd += flowHash(view, 1) & 1;
     }
   });
   assert.ok(bytes < 1, `${bytes} bytes for ${packets.length} packets`);
-  assert.notEqual(sum, 0.5);
+  assert.ok(odd > 0);
 });
 
 describe("flowHash", () => {
