@@ -14,7 +14,11 @@ export function onProcessEnd(undo: Undo): () => void {
   if (!installed) {
     installed = true;
     process.once("exit", undoAll);
-    for (const [signal, number] of [["SIGHUP", 1], ["SIGINT", 2], ["SIGTERM", 15]] as const) {
+    for (const [signal, number] of [
+      ["SIGHUP", 1],
+      ["SIGINT", 2],
+      ["SIGTERM", 15],
+    ] as const) {
       process.once(signal, () => process.exit(128 + number));
     }
   }
@@ -23,7 +27,7 @@ export function onProcessEnd(undo: Undo): () => void {
 }
 
 function undoAll(): void {
-  for (const undo of [...pending].reverse()) {
+  for (const undo of [...pending].toReversed()) {
     try {
       undo();
     } catch (thrown) {
