@@ -33,7 +33,14 @@ describe("figures", () => {
   });
 
   it("gives ranges and units", () => {
-    const [line] = figuresOf("s", new Map([["zgate", throughput(3, 1, 2)], ["a", throughput(5, 4)]]), []);
+    const [line] = figuresOf(
+      "s",
+      new Map([
+        ["zgate", throughput(3, 1, 2)],
+        ["a", throughput(5, 4)],
+      ]),
+      [],
+    );
     assert.deepEqual([line?.oursRange, line?.theirsRange, line?.unit, line?.bar], [[1, 3], [4, 5], "Mbit/s", null]);
   });
 
@@ -48,6 +55,16 @@ describe("figures", () => {
   });
 
   it("has no line for what nobody measured", () => {
-    assert.deepEqual(figuresOf("s", new Map([["a", []], ["zgate", []]]), [bar("a", ">=", 1)]), []);
+    assert.deepEqual(
+      figuresOf(
+        "s",
+        new Map([
+          ["a", []],
+          ["zgate", []],
+        ]),
+        [bar("a", ">=", 1)],
+      ),
+      [],
+    );
   });
 });

@@ -29,9 +29,18 @@ export interface TcpTransfer {
 }
 
 /** Moves bytes over `flows` TCP connections for `seconds`, from client to target (`up`), back, or both. */
-export async function transferTcp(site: Site, direction: Direction, flows: number, seconds: number): Promise<TcpTransfer> {
+export async function transferTcp(
+  site: Site,
+  direction: Direction,
+  flows: number,
+  seconds: number,
+): Promise<TcpTransfer> {
   const way = { up: [], down: ["--reverse"], both: ["--bidir"] }[direction];
-  const { end } = await iperf(site, ["--parallel", `${flows}`, "--congestion", TCP_CONGESTION_CONTROL, ...way], seconds);
+  const { end } = await iperf(
+    site,
+    ["--parallel", `${flows}`, "--congestion", TCP_CONGESTION_CONTROL, ...way],
+    seconds,
+  );
   const received = [end.sum_received, end.sum_received_bidir_reverse].filter((sum) => sum !== undefined);
   return {
     bitsPerSecond: received.reduce((bits, sum) => bits + sum.bits_per_second, 0),

@@ -3,5 +3,6 @@ import { noTunnel } from "./peers/no-tunnel.ts";
 import { openvpn } from "./peers/openvpn.ts";
 import type { Peer } from "./peers/peer.ts";
 import { debianWireguardGo, newestWireguardGo } from "./peers/wireguard-go.ts";
+import { oneLaneZgate, zgate } from "./peers/zgate.ts";
 
-export const PEERS: readonly Peer[] = [debianWireguardGo, newestWireguardGo, openvpn, noTunnel];
+export const PEERS: readonly Peer[] = [zgate, debianWireguardGo, newestWireguardGo, openvpn, noTunnel, oneLaneZgate];

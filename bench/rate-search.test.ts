@@ -12,12 +12,16 @@ const link = (capacity: number) => (rate: number) =>
 describe("rate search", () => {
   it("finds the capacity to the interval that its steps leave", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.integer({ min: 2_000, max: 500_000 }), fc.integer({ min: 1, max: 12 }), async (capacity, steps) => {
-        const found = await searchRate({ low: 1_000, high: 640_000 }, steps, 0.01, link(capacity));
-        const lastInterval = 640 ** (0.5 ** steps);
-        assert.ok(found <= capacity);
-        assert.ok(found === 0 ? capacity <= 1_000 * lastInterval : found >= (capacity / lastInterval) * 0.999);
-      }),
+      fc.asyncProperty(
+        fc.integer({ min: 2_000, max: 500_000 }),
+        fc.integer({ min: 1, max: 12 }),
+        async (capacity, steps) => {
+          const found = await searchRate({ low: 1_000, high: 640_000 }, steps, 0.01, link(capacity));
+          const lastInterval = 640 ** (0.5 ** steps);
+          assert.ok(found <= capacity);
+          assert.ok(found === 0 ? capacity <= 1_000 * lastInterval : found >= (capacity / lastInterval) * 0.999);
+        },
+      ),
     );
   });
 

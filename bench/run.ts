@@ -72,7 +72,12 @@ async function prepare({ scenarios, peers }: Plan): Promise<readonly Peer[]> {
     throw new ZgateError("ZG_PRIVILEGE", "the benchmark makes network namespaces: run it as root");
   }
   const longPath = scenarios.some((scenario) => (scenario.path?.rttMs ?? 0) > 0);
-  const programs = [["ip", "iproute2"], ["nft", "nftables"], ["ping", "iputils-ping"], ["iperf3", "iperf3"]] as const;
+  const programs = [
+    ["ip", "iproute2"],
+    ["nft", "nftables"],
+    ["ping", "iputils-ping"],
+    ["iperf3", "iperf3"],
+  ] as const;
   for (const [program, debianPackage] of longPath ? [...programs, ["iptables", "iptables"] as const] : programs) {
     const missing = await provide(program, debianPackage);
     if (missing !== undefined) throw new ZgateError("ZG_HOST_COMMAND", missing);

@@ -26,8 +26,11 @@ export const openvpn: Peer = {
     mkdirSync(DIRECTORY, { recursive: true });
     const server = makeCertificate("server");
     const client = makeCertificate("client");
-    writeConfig("server", `server 10.92.0.0 255.255.255.0\ntopology subnet\ndh none\nkeepalive 60 300
-push "route 203.0.113.0 255.255.255.0"\n<peer-fingerprint>\n${client}\n</peer-fingerprint>\n`);
+    writeConfig(
+      "server",
+      `server 10.92.0.0 255.255.255.0\ntopology subnet\ndh none\nkeepalive 60 300
+push "route 203.0.113.0 255.255.255.0"\n<peer-fingerprint>\n${client}\n</peer-fingerprint>\n`,
+    );
     writeConfig("client", `client\nremote ${RELAY_ADDRESS} 1194\nnobind\npeer-fingerprint ${server}\n`);
     return undefined;
   },

@@ -1,7 +1,14 @@
 /** Round-trip times: on an idle tunnel, and beside eight bulk TCP flows. */
 import { setTimeout as pause } from "node:timers/promises";
 
-import { BAR_ROUNDS, OTHER_ROUNDS, PING_IDLE, PING_LOADED, PING_LOAD_LEAD_MS, PING_LOAD_SECONDS } from "../constants.ts";
+import {
+  BAR_ROUNDS,
+  OTHER_ROUNDS,
+  PING_IDLE,
+  PING_LOADED,
+  PING_LOAD_LEAD_MS,
+  PING_LOAD_SECONDS,
+} from "../constants.ts";
 import { transferTcp } from "../iperf.ts";
 import { pingTimes } from "../ping.ts";
 import type { Sample, Scenario } from "../scenario.ts";

@@ -12,19 +12,14 @@ export function tcpScenario(direction: Direction, flows: number, peers: readonly
     peers,
     path: undefined,
     rounds: flows === 1 && direction !== "both" ? BAR_ROUNDS : OTHER_ROUNDS,
-    measure: (bed) => measureTcp(bed, direction, flows, TCP_SECONDS),
+    measure: (bed) => measureTcp(bed, direction, flows),
   };
 }
 
 /** One transfer; CPU seconds are a GB (10^9 bytes) of payload, and absent where no process carries it. */
-export async function measureTcp(
-  { site, client, relay }: Testbed,
-  direction: Direction,
-  flows: number,
-  seconds: number,
-): Promise<Sample> {
+async function measureTcp({ site, client, relay }: Testbed, direction: Direction, flows: number): Promise<Sample> {
   const before = { client: cpuSeconds(client.pids), relay: cpuSeconds(relay.pids) };
-  const { bitsPerSecond, bytes } = await transferTcp(site, direction, flows, seconds);
+  const { bitsPerSecond, bytes } = await transferTcp(site, direction, flows, TCP_SECONDS);
   const throughput = bitsPerSecond / 1e6;
   if (client.pids.length === 0 || bytes === 0) return { throughput };
   const cpuClient = (cpuSeconds(client.pids) - before.client) / (bytes / 1e9);
