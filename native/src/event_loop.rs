@@ -78,8 +78,7 @@ impl Handle {
         // pointers are live locals.
         let ready = unsafe {
             sys::napi_get_uv_event_loop(callback.env, &mut uv_loop) == sys::Status::napi_ok
-                && sys::napi_create_reference(callback.env, callback.value, 1, &mut reference)
-                    == sys::Status::napi_ok
+                && sys::napi_create_reference(callback.env, callback.value, 1, &mut reference) == sys::Status::napi_ok
         };
         if !ready {
             return Err(failure(Code::Internal, "the event loop of Node cannot be reached"));
@@ -90,9 +89,7 @@ impl Handle {
             .map_err(|_| failure(Code::Internal, "libuv names an impossible handle size"))?;
         // SAFETY: the layout is not empty: every libuv handle has fields.
         let memory = unsafe { alloc::alloc_zeroed(layout) };
-        let Some(handle) = NonNull::new(memory.cast::<c_void>()) else {
-            alloc::handle_alloc_error(layout)
-        };
+        let Some(handle) = NonNull::new(memory.cast::<c_void>()) else { alloc::handle_alloc_error(layout) };
         let status = init(uv_loop.cast(), handle.as_ptr());
         if status != 0 {
             // SAFETY: libuv refused the handle and keeps no pointer to it; the reference was made above.
@@ -100,10 +97,7 @@ impl Handle {
                 alloc::dealloc(memory, layout);
                 sys::napi_delete_reference(callback.env, reference);
             }
-            return Err(failure(
-                Code::Internal,
-                format!("libuv: {}", std::io::Error::from_raw_os_error(-status)),
-            ));
+            return Err(failure(Code::Internal, format!("libuv: {}", std::io::Error::from_raw_os_error(-status))));
         }
         let inner = Box::into_raw(Box::new(Inner {
             env: callback.env,
@@ -184,15 +178,7 @@ fn call(handle: UvHandle) {
         let mut receiver = ptr::null_mut();
         sys::napi_get_reference_value(env, (*inner).callback, &mut function);
         sys::napi_get_global(env, &mut receiver);
-        let status = sys::napi_make_callback(
-            env,
-            ptr::null_mut(),
-            receiver,
-            function,
-            0,
-            ptr::null(),
-            ptr::null_mut(),
-        );
+        let status = sys::napi_make_callback(env, ptr::null_mut(), receiver, function, 0, ptr::null(), ptr::null_mut());
         if status == sys::Status::napi_pending_exception {
             let mut thrown = ptr::null_mut();
             if sys::napi_get_and_clear_last_exception(env, &mut thrown) == sys::Status::napi_ok {
@@ -260,10 +246,8 @@ pub struct Readiness(Handle);
 impl Readiness {
     pub fn open(callback: &Callback, fd: c_int, teardown: Teardown) -> Result<Readiness> {
         // SAFETY: the memory has the size that libuv names for this kind.
-        Handle::open(callback, UV_POLL, teardown, |uv_loop, handle| unsafe {
-            uv_poll_init(uv_loop, handle, fd)
-        })
-        .map(Readiness)
+        Handle::open(callback, UV_POLL, teardown, |uv_loop, handle| unsafe { uv_poll_init(uv_loop, handle, fd) })
+            .map(Readiness)
     }
 
     pub fn start(&self) {

@@ -32,15 +32,7 @@ fn view(
     // SAFETY: `env` and `value` are those of the running call; every out pointer is a live local or null,
     // which napi_get_typedarray_info allows.
     let status = unsafe {
-        sys::napi_get_typedarray_info(
-            env,
-            value,
-            &mut kind,
-            &mut length,
-            &mut data,
-            ptr::null_mut(),
-            ptr::null_mut(),
-        )
+        sys::napi_get_typedarray_info(env, value, &mut kind, &mut length, &mut data, ptr::null_mut(), ptr::null_mut())
     };
     if status != sys::Status::napi_ok || kind != wanted {
         return Err(napi::Error::new(Status::InvalidArg, format!("a {name} was expected")));

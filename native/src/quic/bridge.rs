@@ -66,9 +66,9 @@ pub struct PanicWatch(pub std::sync::Arc<Bridge>);
 impl Drop for PanicWatch {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.mailbox.notice(Notice::Panicked(
-                "a task of the QUIC thread panicked; standard error has the place".into(),
-            ));
+            self.0
+                .mailbox
+                .notice(Notice::Panicked("a task of the QUIC thread panicked; standard error has the place".into()));
         }
     }
 }

@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use napi_derive::napi;
 
-use crate::constants::{
-    CLOSE_FLUSH, EXIT_FLUSH, MAX_HANDSHAKES, RETRY_ABOVE, STREAM_SEND_QUEUE, UDP_SOCKET_BUFFER,
-};
+use crate::constants::{CLOSE_FLUSH, EXIT_FLUSH, MAX_HANDSHAKES, RETRY_ABOVE, STREAM_SEND_QUEUE, UDP_SOCKET_BUFFER};
 use crate::event_loop::{Callback, Doorbell};
 use crate::failure::{Code, Result, failure};
 use crate::quic::bridge::Bridge;
@@ -88,9 +86,7 @@ fn bind(address: SocketAddr) -> Result<(UdpSocket, SocketAddr)> {
     };
     let socket = UdpSocket::bind(address).map_err(failed)?;
     let local = socket.local_addr().map_err(failed)?;
-    for (forced, plain) in
-        [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)]
-    {
+    for (forced, plain) in [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)] {
         // The force variant needs CAP_NET_ADMIN; without, net.core.{r,w}mem_max is the limit. Neither is
         // worth an error: QUIC works with any buffer.
         if !set_buffer(&socket, forced) {
@@ -140,11 +136,8 @@ fn quic_server(tls: &Material, alpn: &[String], transport: &Arc<TransportConfig>
 fn stop(running: Running, flush: Option<Duration>) {
     if let Some(flush) = flush {
         // Refused only when the thread ended already.
-        let _ = running.thread.commands.send(Command::Close {
-            code: VarInt::from_u32(0),
-            reason: String::new(),
-            flush,
-        });
+        let _ =
+            running.thread.commands.send(Command::Close { code: VarInt::from_u32(0), reason: String::new(), flush });
     }
     running.thread.join();
     running.doorbell.close();
@@ -157,8 +150,7 @@ impl NativeEndpoint {
     pub fn open(options: EndpointInput, doorbell: Callback) -> Result<NativeEndpoint> {
         let transport_input = options.transport.unwrap_or_default();
         let transport = transport_config(&transport_input)?;
-        let server =
-            options.server.as_ref().map(|tls| quic_server(tls, &options.alpn, &transport)).transpose()?;
+        let server = options.server.as_ref().map(|tls| quic_server(tls, &options.alpn, &transport)).transpose()?;
         let (socket, local) = bind(socket_address(&options.bind, "bind")?)?;
         let queue = transport_input.stream_send_queue.unwrap_or(STREAM_SEND_QUEUE);
         let bridge = Arc::new(Bridge::new(queue.max(1) as usize));
@@ -213,9 +205,7 @@ impl NativeEndpoint {
         config.transport_config(Arc::clone(&self.transport));
         // A socket of one family reaches the other through mapped addresses only when it is dual-stack.
         let remote = match (self.local, remote) {
-            (SocketAddr::V6(_), SocketAddr::V4(v4)) => {
-                SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
-            }
+            (SocketAddr::V6(_), SocketAddr::V4(v4)) => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
             _ => remote,
         };
         self.command(Command::Connect { ticket, remote, server_name, config })
@@ -267,11 +257,9 @@ impl NativeEndpoint {
 fn native_notice(notice: Notice) -> NativeNotice {
     let empty = NativeNotice::default();
     match notice {
-        Notice::Accepted(connection) => NativeNotice {
-            kind: "accepted",
-            connection: Some(NativeConnection::new(connection)),
-            ..empty
-        },
+        Notice::Accepted(connection) => {
+            NativeNotice { kind: "accepted", connection: Some(NativeConnection::new(connection)), ..empty }
+        }
         Notice::Connected { ticket, connection } => NativeNotice {
             kind: "connected",
             ticket: Some(ticket),
@@ -292,18 +280,12 @@ fn native_notice(notice: Notice) -> NativeNotice {
             reason: Some(reason),
             ..empty
         },
-        Notice::Stream { connection, stream } => NativeNotice {
-            kind: "stream",
-            token: Some(connection),
-            stream: Some(NativeStream::new(stream)),
-            ..empty
-        },
-        Notice::Opened { ticket, stream } => NativeNotice {
-            kind: "opened",
-            ticket: Some(ticket),
-            stream: Some(NativeStream::new(stream)),
-            ..empty
-        },
+        Notice::Stream { connection, stream } => {
+            NativeNotice { kind: "stream", token: Some(connection), stream: Some(NativeStream::new(stream)), ..empty }
+        }
+        Notice::Opened { ticket, stream } => {
+            NativeNotice { kind: "opened", ticket: Some(ticket), stream: Some(NativeStream::new(stream)), ..empty }
+        }
         Notice::OpenFailed { ticket, reason } => {
             NativeNotice { kind: "openFailed", ticket: Some(ticket), reason: Some(reason), ..empty }
         }

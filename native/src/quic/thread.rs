@@ -261,10 +261,7 @@ fn connect(
                 return;
             }
             Ok(Err(error)) => connect_failure(&error, remote, &server_name),
-            Err(_) => (
-                Code::ConnectFailed,
-                format!("{remote}: no answer within {} s", HANDSHAKE_TIMEOUT.as_secs()),
-            ),
+            Err(_) => (Code::ConnectFailed, format!("{remote}: no answer within {} s", HANDSHAKE_TIMEOUT.as_secs())),
         };
         task_bridge.mailbox.notice(Notice::ConnectFailed { ticket, code: failed.0, reason: failed.1 });
     });

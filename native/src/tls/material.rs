@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::crypto::aws_lc_rs::{self, cipher_suite, kx_group};
 use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{self, cipher_suite, kx_group};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
@@ -42,9 +42,7 @@ fn parse(material: &Material) -> Result<Parsed> {
     })?;
     let mut roots = RootCertStore::empty();
     for ca in certificates(&material.ca_pem, "CA")? {
-        roots
-            .add(ca)
-            .map_err(|error| wrong(format!("CA: {error}; expected X.509 v3 CA certificates in PEM")))?;
+        roots.add(ca).map_err(|error| wrong(format!("CA: {error}; expected X.509 v3 CA certificates in PEM")))?;
     }
     let mut crls = Vec::new();
     if let Some(pem) = &material.crl_pem {
@@ -55,13 +53,7 @@ fn parse(material: &Material) -> Result<Parsed> {
             return Err(wrong("CRL: no PEM block X509 CRL in it"));
         }
     }
-    Ok(Parsed {
-        chain,
-        key,
-        roots: Arc::new(roots),
-        crls,
-        provider: provider(&material.key_exchange)?,
-    })
+    Ok(Parsed { chain, key, roots: Arc::new(roots), crls, provider: provider(&material.key_exchange)? })
 }
 
 fn certificates(pem: &str, name: &str) -> Result<Vec<CertificateDer<'static>>> {
@@ -81,9 +73,7 @@ fn provider(key_exchange: &str) -> Result<Arc<CryptoProvider>> {
         "require-pq" => vec![kx_group::X25519MLKEM768],
         "classical" => vec![kx_group::X25519, kx_group::SECP256R1],
         other => {
-            return Err(wrong(format!(
-                "key exchange {other:?}: expected prefer-pq, require-pq or classical"
-            )));
+            return Err(wrong(format!("key exchange {other:?}: expected prefer-pq, require-pq or classical")));
         }
     };
     Ok(Arc::new(CryptoProvider {

@@ -79,11 +79,7 @@ fn retry_tag(original: &ConnectionId, packet: &[u8]) -> Option<[u8; RETRY_TAG_LE
     pseudo_packet.extend_from_slice(packet);
     let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &RETRY_KEY).ok()?);
     let tag = key
-        .seal_in_place_separate_tag(
-            Nonce::assume_unique_for_key(RETRY_NONCE),
-            Aad::from(pseudo_packet),
-            &mut [],
-        )
+        .seal_in_place_separate_tag(Nonce::assume_unique_for_key(RETRY_NONCE), Aad::from(pseudo_packet), &mut [])
         .ok()?;
     tag.as_ref().try_into().ok()
 }
@@ -248,10 +244,7 @@ impl crypto::Session for Session {
         label: &[u8],
         context: &[u8],
     ) -> Result<(), ExportKeyingMaterialError> {
-        self.tls
-            .export_keying_material(output, label, Some(context))
-            .map(|_| ())
-            .map_err(|_| ExportKeyingMaterialError)
+        self.tls.export_keying_material(output, label, Some(context)).map(|_| ()).map_err(|_| ExportKeyingMaterialError)
     }
 }
 
@@ -264,12 +257,10 @@ mod tests {
     fn retry_tag_of_the_rfc() {
         let original = ConnectionId::new(&[0x83, 0x94, 0xc8, 0xf0, 0x3e, 0x51, 0x57, 0x08]);
         let packet = [
-            0xff, 0x00, 0x00, 0x00, 0x01, 0x00, 0x08, 0xf0, 0x67, 0xa5, 0x50, 0x2a, 0x42, 0x62, 0xb5, 0x74,
-            0x6f, 0x6b, 0x65, 0x6e,
+            0xff, 0x00, 0x00, 0x00, 0x01, 0x00, 0x08, 0xf0, 0x67, 0xa5, 0x50, 0x2a, 0x42, 0x62, 0xb5, 0x74, 0x6f, 0x6b,
+            0x65, 0x6e,
         ];
-        let tag = [
-            0x04, 0xa2, 0x65, 0xba, 0x2e, 0xff, 0x4d, 0x82, 0x90, 0x58, 0xfb, 0x3f, 0x0f, 0x24, 0x96, 0xba,
-        ];
+        let tag = [0x04, 0xa2, 0x65, 0xba, 0x2e, 0xff, 0x4d, 0x82, 0x90, 0x58, 0xfb, 0x3f, 0x0f, 0x24, 0x96, 0xba];
         assert_eq!(retry_tag(&original, &packet), Some(tag));
     }
 }

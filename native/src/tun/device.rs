@@ -110,13 +110,11 @@ impl Device {
             netlink::limit_gso(name, MAX_GSO_SIZE).map_err(|error| explain("gso_max_size", name, &error))?;
         }
         let mut request = interface_request(name)?;
-        ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &mut request)
-            .map_err(|error| explain("flags", name, &error))?;
+        ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &mut request).map_err(|error| explain("flags", name, &error))?;
         // SAFETY: SIOCGIFFLAGS filled this member of the union.
         let flags = unsafe { request.ifr_ifru.ifru_flags };
         request.ifr_ifru.ifru_flags = flags | libc::IFF_UP as libc::c_short;
-        ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &mut request)
-            .map_err(|error| explain("link up", name, &error))
+        ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &mut request).map_err(|error| explain("link up", name, &error))
     }
 
     pub fn fd(&self) -> RawFd {
@@ -143,8 +141,7 @@ impl Device {
 
 fn enable_offload(file: &File, name: &str) -> Result<Features> {
     let mut length = VNET_HEADER_LENGTH as c_int;
-    ioctl(file.as_raw_fd(), TUNSETVNETHDRSZ, &mut length)
-        .map_err(|error| explain("TUNSETVNETHDRSZ", name, &error))?;
+    ioctl(file.as_raw_fd(), TUNSETVNETHDRSZ, &mut length).map_err(|error| explain("TUNSETVNETHDRSZ", name, &error))?;
     let tso = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
     // USO needs Linux 6.2. Without any offload the header is there all the same and says "nothing".
     for (bits, tso, uso) in [(tso | TUN_F_USO4 | TUN_F_USO6, true, true), (tso, true, false), (0, false, false)] {
