@@ -69,7 +69,7 @@ imports: $(MODULES) ## Imports point one way
 
 .PHONY: clippy
 clippy: ## clippy, warnings are errors
-	$(CARGO) clippy --locked --all-targets --manifest-path native/Cargo.toml -- -D warnings
+	$(CARGO) clippy --release --locked --all-targets --features test-program --manifest-path native/Cargo.toml -- -D warnings
 
 # ── Tests: `make test` is everything ──────────────────────────────────────────────────────────────────────
 
@@ -83,7 +83,7 @@ test-unit: build ## Unit and property tests
 
 .PHONY: test-native
 test-native: ## Tests of the Rust addon
-	$(CARGO) test --locked --manifest-path native/Cargo.toml
+	$(CARGO) test --release --locked --features test-program --manifest-path native/Cargo.toml
 
 .PHONY: interop
 interop: build ## HTTP/3 against aioquic, both ways
