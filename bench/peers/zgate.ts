@@ -4,11 +4,13 @@
  *
  *   client zgate0 ── zgate agent ══ UDP 4433 ══ zgate relay ── zgate0, NAT ── target
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { check } from "../../e2e/harness/command.ts";
 import { waitFor } from "../../e2e/harness/process.ts";
+import { messageOf } from "../../shared/errors.ts";
+import { loadNative } from "../../shared/native/loader.ts";
 import { TUNNEL_UP_TIMEOUT_MS } from "../constants.ts";
 import { RELAY_ADDRESS, TARGET_NETWORK } from "../site.ts";
 import type { Peer } from "./peer.ts";
@@ -16,7 +18,6 @@ import type { Peer } from "./peer.ts";
 const ROOT = join(import.meta.dirname, "..", "..");
 const DIRECTORY = join(ROOT, "bench", "out", "zgate");
 const PROGRAM = join(ROOT, "cli", "zgate");
-const ADDON = join(ROOT, "native", "target", "release", "libzgate_native.so");
 const CLIENT = "bench";
 const POLICY = `version: "1.0"
 default_action: deny
@@ -71,7 +72,11 @@ function zgateWith(name: string, agentOptions: readonly string[]): Peer {
 let prepared: Promise<string | undefined> | undefined;
 
 async function prepareOnce(): Promise<string | undefined> {
-  if (!existsSync(ADDON)) return 'the native addon is not built; run "npm run build:native"';
+  try {
+    loadNative();
+  } catch (thrown) {
+    return messageOf(thrown);
+  }
   rmSync(DIRECTORY, { recursive: true, force: true });
   mkdirSync(DIRECTORY, { recursive: true });
   writeFileSync(join(DIRECTORY, "policy.yaml"), POLICY);
