@@ -1,101 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FakeClock } from "../native/fake-clock.ts";
-import { fakeQuicPair, type FakeQuicOptions } from "../native/fake-quic.ts";
 import { READ_END, READ_RESET, WRITE_CLOSED } from "../native/quic.ts";
-import { Http3Connection, type Http3Limits } from "./connection.ts";
 import { DATAGRAM_HEADROOM, DATA_HEADROOM } from "./constants.ts";
 import { Http3Error } from "./fault.ts";
-import type { Fields } from "./fields.ts";
 import { HTTP3_CODE } from "./spec.ts";
 import type { Http3Stream } from "./stream.ts";
-
-const CONNECT: Fields = [
-  [":method", "CONNECT"],
-  [":protocol", "zgate-lane"],
-  [":scheme", "https"],
-  [":authority", "relay.example:4433"],
-  [":path", "/lane/0"],
-];
-
-const GET: Fields = [
-  [":method", "GET"],
-  [":scheme", "https"],
-  [":authority", "relay.example"],
-  [":path", "/hello"],
-];
-
-interface World {
-  readonly clock: FakeClock;
-  readonly client: Http3Connection;
-  readonly server: Http3Connection;
-}
-
-function world(options: FakeQuicOptions = {}, limits: Partial<Http3Limits> = {}): World {
-  const clock = new FakeClock();
-  const pair = fakeQuicPair({ schedule: clock.schedule, latencyMs: 5, ...options });
-  const http3 = { schedule: clock.schedule, limits };
-  return {
-    clock,
-    client: new Http3Connection(pair.client, "client", http3),
-    server: new Http3Connection(pair.server, "server", http3),
-  };
-}
-
-/** Runs the clock until the promise settles. */
-async function during<T>(clock: FakeClock, promise: Promise<T>): Promise<T> {
-  let settled = false;
-  const mark = (): void => void (settled = true);
-  promise.then(mark, mark);
-  for (let i = 0; i < 100_000 && !settled; i++) await clock.advance(1);
-  assert.ok(settled, "nothing settled within 100 seconds");
-  return promise;
-}
-
-/** Reads what is there: the bytes, and whether the end or a reset came. */
-function drain(stream: Http3Stream, into: number[]): number {
-  const slab = new Uint8Array(1000);
-  for (;;) {
-    const got = stream.readBody(slab, 7, slab.length);
-    if (got <= 0) return got;
-    into.push(...slab.subarray(7, 7 + got));
-  }
-}
-
-/** Collects a body until its end. */
-function body(stream: Http3Stream): Promise<{ bytes: number[]; final: number }> {
-  return new Promise((resolve) => {
-    const bytes: number[] = [];
-    const read = (): void => {
-      const final = drain(stream, bytes);
-      if (final < 0) resolve({ bytes, final });
-    };
-    stream.onReadable = read;
-    read();
-  });
-}
-
-/** Writes all of `bytes` in pieces, then finishes. */
-function sendAll(stream: Http3Stream, bytes: Uint8Array, piece: number): void {
-  const slab = new Uint8Array(DATA_HEADROOM + piece);
-  let at = 0;
-  const write = (): void => {
-    while (at < bytes.length) {
-      const part = bytes.subarray(at, at + piece);
-      slab.set(part, DATA_HEADROOM);
-      const taken = stream.writeBody(slab, DATA_HEADROOM, DATA_HEADROOM + part.length);
-      if (taken <= 0) return;
-      at += taken;
-    }
-    stream.finish();
-  };
-  stream.onWritable = write;
-  write();
-}
-
-function pattern(size: number): Uint8Array {
-  return Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
-}
+import { CONNECT, GET, body, during, pattern, sendAll, world } from "./test-world.ts";
 
 const PIECES: readonly (readonly number[])[] = [[], [1], [1, 2, 3], [2, 1500], [65_536]];
 
@@ -107,7 +17,7 @@ for (const pieces of PIECES) {
       stream.respond(200, [["zgate-lanes", "8"]]);
       void body(stream).then(({ bytes, final }) => {
         assert.equal(final, READ_END);
-        sendAll(stream, Uint8Array.from(bytes), 777);
+        sendAll(stream, bytes, 777);
       });
     };
     const sent = pattern(20_000);
@@ -117,7 +27,7 @@ for (const pieces of PIECES) {
     sendAll(stream, sent, 1300);
     const { bytes, final } = await during(clock, body(stream));
     assert.equal(final, READ_END);
-    assert.deepEqual(Uint8Array.from(bytes), sent);
+    assert.deepEqual(bytes, sent);
   });
 }
 

@@ -9,9 +9,6 @@ import type { Schedule } from "./schedule.ts";
 import type { Http3Stream } from "./stream.ts";
 import { readVarint, varintSize } from "./varint.ts";
 
-/** RFC 9297 section 2.1: larger ids name no possible stream. */
-const MAX_QUARTER_STREAM_ID = 2 ** 60 - 1;
-
 /** One for all connections: a drain runs to its end, and nothing keeps a view. */
 const slab = new Uint8Array(DATAGRAM_SLAB_BYTES);
 
@@ -54,12 +51,17 @@ export class DatagramReceiver {
   /** False: the connection is closed because of it. */
   #deliver(from: number, to: number): boolean {
     const size = from < to ? varintSize(slab[from]!) : 1;
-    const quarter = from + size > to ? Infinity : readVarint(slab, from);
-    if (quarter > MAX_QUARTER_STREAM_ID) {
+    if (from + size > to || namesNoStream(slab[from]!)) {
       this.#onFault(connectionFault("H3_DATAGRAM_ERROR", "a datagram without a valid quarter stream id"));
       return false;
     }
+    const quarter = readVarint(slab, from);
     this.#streamOf(quarter * 4)?.receiveDatagram(slab, from + size, to);
     return true;
   }
+}
+
+/** RFC 9297 section 2.1: an id of 2^60 and above, four times which is no stream id. It starts like this. */
+function namesNoStream(first: number): boolean {
+  return first >= 0xd0;
 }

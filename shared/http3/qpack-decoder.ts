@@ -106,7 +106,7 @@ class SectionReader {
       const byte = this.#peek();
       this.#at++;
       value += (byte & 0x7f) * scale;
-      if (value >= MAX_INTEGER) break;
+      if (value > MAX_INTEGER) break;
       if ((byte & 0x80) === 0) return value;
     }
     throw failed("an integer is too large");

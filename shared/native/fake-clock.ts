@@ -5,30 +5,36 @@
  * order in which they were scheduled; promises settle between two tasks, as they do between two events.
  */
 
-interface Task {
-  readonly at: number;
-  readonly order: number;
-  readonly run: () => void;
-}
+type Task = () => void;
 
-/** More tasks than this in one `settle` are an endless loop. */
-const MAX_TASKS = 1_000_000;
+/** More tasks than this in one `advance` are an endless loop. */
+const MAX_TASKS = 10_000_000;
 
 export class FakeClock {
   #now = 0;
-  #order = 0;
-  readonly #tasks = new Set<Task>();
+  /** The times at which something is due, rising. */
+  readonly #times: number[] = [];
+  /** What is due at a time, in the order of scheduling. Wrapped, so that a function may be scheduled twice. */
+  readonly #due = new Map<number, Set<{ readonly task: Task }>>();
 
   /** Milliseconds since the clock was made. */
   get now(): number {
     return this.#now;
   }
 
-  /** Runs `run` when the clock has advanced by `delayMs`; the returned function cancels it. */
-  readonly schedule = (delayMs: number, run: () => void): (() => void) => {
-    const task: Task = { at: this.#now + delayMs, order: this.#order++, run };
-    this.#tasks.add(task);
-    return () => void this.#tasks.delete(task);
+  /** Runs `task` when the clock has advanced by `delayMs`; the returned function cancels it. */
+  readonly schedule = (delayMs: number, task: Task): (() => void) => {
+    const at = this.#now + delayMs;
+    let due = this.#due.get(at);
+    if (due === undefined) {
+      due = new Set();
+      this.#due.set(at, due);
+      const later = this.#times.findIndex((time) => time > at);
+      this.#times.splice(later === -1 ? this.#times.length : later, 0, at);
+    }
+    const entry = { task };
+    due.add(entry);
+    return () => void due.delete(entry);
   };
 
   /** Runs all that is due within the next `ms` milliseconds, then stands at the end of them. */
@@ -36,24 +42,27 @@ export class FakeClock {
     const end = this.#now + ms;
     for (let count = 0; ; count++) {
       await promisesSettled();
-      const task = this.#earliest();
-      if (task === undefined || task.at > end) break;
+      const task = this.#next(end);
+      if (task === undefined) break;
       if (count === MAX_TASKS) throw new Error(`fake clock: ${MAX_TASKS} tasks ran and there are more`);
-      this.#tasks.delete(task);
-      this.#now = task.at;
-      task.run();
+      task();
     }
     this.#now = end;
   }
 
-  #earliest(): Task | undefined {
-    let earliest: Task | undefined;
-    for (const task of this.#tasks) {
-      if (earliest === undefined || task.at < earliest.at || (task.at === earliest.at && task.order < earliest.order)) {
-        earliest = task;
+  /** Takes the first task that is due at `end` or before, and moves the clock to its time. */
+  #next(end: number): Task | undefined {
+    for (let at = this.#times[0]; at !== undefined && at <= end; at = this.#times[0]) {
+      const due = this.#due.get(at);
+      for (const entry of due ?? []) {
+        due?.delete(entry);
+        this.#now = at;
+        return entry.task;
       }
+      this.#times.shift();
+      this.#due.delete(at);
     }
-    return earliest;
+    return undefined;
   }
 }
 
