@@ -34,6 +34,7 @@ const EXIT_CODE_OF: Readonly<Record<ErrorCode, number>> = {
   ZG_TLS_MATERIAL: EXIT_CODES.refused,
   ZG_TLS_HANDSHAKE: EXIT_CODES.peer,
   ZG_NATIVE_MISSING: EXIT_CODES.system,
+  ZG_NATIVE_FAILED: EXIT_CODES.system,
   ZG_TUN: EXIT_CODES.system,
   ZG_UDP: EXIT_CODES.system,
   ZG_HOST_COMMAND: EXIT_CODES.system,

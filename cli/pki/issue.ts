@@ -1,6 +1,6 @@
 /** `zgate pki issue relay|client NAME`: a key and a certificate for it. */
 import { Argument, Command } from "commander";
-import { issueLeaf } from "../../shared/pki/authority.ts";
+import { issueLeaf } from "../../shared/pki/issuance.ts";
 import type { KeyType } from "../../shared/pki/keys.ts";
 import { folderOption, keyTypeOption, lifetimeOfDays, passphraseOf, passphraseOption } from "./options.ts";
 

@@ -6,8 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
-import { initAuthority, issueLeaf } from "./authority.ts";
-import type { IssueOptions } from "./authority.ts";
+import { initAuthority } from "./authority.ts";
+import { issueLeaf } from "./issuance.ts";
+import type { IssueOptions } from "./issuance.ts";
 import { DAY_MS } from "./constants.ts";
 import { clientIdentity } from "./identity.ts";
 import { KEY_TYPES } from "./keys.ts";
@@ -172,7 +173,12 @@ for (const keyType of KEY_TYPES) {
         "ZG_PKI_INVALID",
         /has expired on/,
       ],
-      ["a folder without a CA", { name: "p", folder: "/nonexistent" }, "ZG_FILE_UNREADABLE", /ca\.pem cannot be read/],
+      [
+        "a folder without a CA",
+        { name: "p", folder: "/nonexistent" },
+        "ZG_FILE_UNREADABLE",
+        /\/nonexistent holds no issuing CA: zgate pki init makes one/,
+      ],
     ];
     for (const [what, changes, code, message] of REFUSED) {
       test(`refused: ${what}`, async () => {

@@ -3,28 +3,34 @@
  *
  *   ca.pem, ca-key.pem                    the root, the one trust anchor of relays and agents
  *   issuing-ca.pem, issuing-ca-key.pem    the CA under it that signs leaves
+ *   crl.pem                               the revocation lists of both
+ *   ledger.jsonl                          every certificate that was signed, every revocation
  *   NAME.pem, NAME-key.pem                a leaf, the issuing CA after it, and its key
  *
- * In a folder without an issuing CA the root signs leaves itself.
+ * The root's key may be taken away and kept offline: leaves and their revocation need the issuing CA's alone.
  */
 import "reflect-metadata";
-import { mkdir } from "node:fs/promises";
+import { constants, mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
 import { X509Certificate } from "@peculiar/x509";
 import { messageOf, ZgateError } from "../errors.ts";
 import { readTextFile } from "../yaml/file.ts";
 import {
-  CLIENT_LIFETIME_MS,
   ISSUING_LIFETIME_MS,
+  LEAF_CRL_LIFETIME_MS,
+  MAX_LEDGER_BYTES,
   MAX_PEM_BYTES,
-  RELAY_LIFETIME_MS,
+  ROOT_CRL_LIFETIME_MS,
   ROOT_LIFETIME_MS,
 } from "./constants.ts";
 import { generateKey, privateKeyPem, signingKeyOf } from "./keys.ts";
 import type { KeyType } from "./keys.ts";
-import { createFiles, PRIVATE_MODE, PUBLIC_MODE } from "./new-file.ts";
-import { createClient, createIssuing, createRelay, createRoot, isClientName } from "./profiles.ts";
+import { ledgerLine, parseLedger } from "./ledger.ts";
+import type { Ledger, LedgerEntry } from "./ledger.ts";
+import { createFiles, isErrno, PRIVATE_MODE, PUBLIC_MODE } from "./new-file.ts";
+import { createIssuing, createRoot } from "./profiles.ts";
 import type { Issuer } from "./profiles.ts";
+import { createRevocationList } from "./revocation-list.ts";
 
 export interface InitOptions {
   readonly folder: string;
@@ -36,116 +42,97 @@ export interface InitOptions {
   readonly now: Date;
 }
 
-/** Makes a root and an issuing CA under it. Returns the paths that were written. */
+/** Makes a root, an issuing CA under it, and their empty revocation lists. Returns the paths that were written. */
 export async function initAuthority(options: InitOptions): Promise<readonly string[]> {
   const { folder, name, keyType, passphrase, now } = options;
   await mkdir(folder, { recursive: true });
   const rootKey = await generateKey(keyType);
   const issuingKey = await generateKey(keyType);
-  const root = await createRoot(`zgate root CA (${name})`, rootKey, { now, lifetimeMs: ROOT_LIFETIME_MS });
-  const issuing = await createIssuing(
-    `zgate issuing CA (${name})`,
-    issuingKey.publicKey,
-    { certificate: root, key: rootKey },
-    { now, lifetimeMs: ISSUING_LIFETIME_MS },
-  );
+  const rootPeriod = { now, lifetimeMs: ROOT_LIFETIME_MS };
+  const root = { certificate: await createRoot(`zgate root CA (${name})`, rootKey, rootPeriod), key: rootKey };
+  const issuingPeriod = { now, lifetimeMs: ISSUING_LIFETIME_MS };
+  const certificate = await createIssuing(`zgate issuing CA (${name})`, issuingKey.publicKey, root, issuingPeriod);
+  const issuing = { certificate, key: issuingKey };
+  const lists =
+    (await createRevocationList(issuing, [], now, LEAF_CRL_LIFETIME_MS)) +
+    (await createRevocationList(root, [], now, ROOT_CRL_LIFETIME_MS));
   const files = [
     { path: join(folder, "ca-key.pem"), text: await privateKeyPem(rootKey, passphrase), mode: PRIVATE_MODE },
-    { path: join(folder, "ca.pem"), text: pemOf(root), mode: PUBLIC_MODE },
+    { path: join(folder, "ca.pem"), text: certificatePem(root.certificate), mode: PUBLIC_MODE },
     { path: join(folder, "issuing-ca-key.pem"), text: await privateKeyPem(issuingKey, passphrase), mode: PRIVATE_MODE },
-    { path: join(folder, "issuing-ca.pem"), text: pemOf(issuing), mode: PUBLIC_MODE },
+    { path: join(folder, "issuing-ca.pem"), text: certificatePem(certificate), mode: PUBLIC_MODE },
+    { path: join(folder, "crl.pem"), text: lists, mode: PUBLIC_MODE },
+    { path: join(folder, "ledger.jsonl"), text: "", mode: PRIVATE_MODE },
   ];
   await createFiles(files);
   return files.map((file) => file.path);
 }
 
-export interface IssueOptions {
-  readonly folder: string;
-  readonly kind: "relay" | "client";
-  /** The client's name; for a relay the name of its files, and a subject name when there are no others. */
-  readonly name: string;
-  /** A relay's DNS names and IP addresses. */
-  readonly names: readonly string[];
-  readonly keyType: KeyType;
-  /** Default: 90 days for a relay, 24 hours for a client. */
-  readonly lifetimeMs?: number;
-  readonly passphrase?: string;
-  readonly now: Date;
-}
-
-export interface Issued {
-  readonly certificate: X509Certificate;
-  readonly certificatePath: string;
-  readonly keyPath: string;
-}
-
-/** Makes a key and a certificate for it. Throws `ZG_FILE_EXISTS`, `ZG_PKI_INVALID`, `ZG_FILE_UNREADABLE`. */
-export async function issueLeaf(options: IssueOptions): Promise<Issued> {
-  const { folder, kind, name } = options;
-  if (!isClientName(name)) {
-    throw new ZgateError(
-      "ZG_PKI_INVALID",
-      `${JSON.stringify(name)} cannot name a certificate: letters, digits, and . _ @ + - after the first`,
-    );
-  }
-  const issuer = await openIssuer(folder, options.passphrase);
-  const key = await generateKey(options.keyType);
-  const defaultLifetime = kind === "relay" ? RELAY_LIFETIME_MS : CLIENT_LIFETIME_MS;
-  const validity = { now: options.now, lifetimeMs: options.lifetimeMs ?? defaultLifetime };
-  const names = options.names.length > 0 ? options.names : [name];
-  const certificate =
-    kind === "relay"
-      ? await createRelay(names, key.publicKey, issuer, validity)
-      : await createClient(name, key.publicKey, issuer, validity);
-  const certificatePath = join(folder, `${name}.pem`);
-  const keyPath = join(folder, `${name}-key.pem`);
-  await createFiles([
-    { path: keyPath, text: await privateKeyPem(key), mode: PRIVATE_MODE },
-    { path: certificatePath, text: pemOf(certificate) + issuer.chainPem, mode: PUBLIC_MODE },
-  ]);
-  return { certificate, certificatePath, keyPath };
-}
-
-/** What signs leaves, with the PEM of the certificates that have to follow a leaf. */
-export interface LeafIssuer extends Issuer {
-  readonly chainPem: string;
-}
-
-/** The issuing CA of a folder, or its root. Throws when its certificate and key do not belong together. */
-export async function openIssuer(folder: string, passphrase?: string): Promise<LeafIssuer> {
-  const issuingPem = await readIfThere(join(folder, "issuing-ca.pem"));
-  const name = issuingPem === undefined ? "ca" : "issuing-ca";
-  const certificatePath = join(folder, `${name}.pem`);
-  const keyPath = join(folder, `${name}-key.pem`);
-  const certificatePem = issuingPem ?? (await readTextFile(certificatePath, MAX_PEM_BYTES));
-  const certificate = certificateOf(certificatePath, certificatePem);
-  const key = await signingKeyOf(keyPath, await readTextFile(keyPath, MAX_PEM_BYTES), passphrase);
-  return { certificate, key, chainPem: issuingPem === undefined ? "" : pemOf(certificate) };
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
+/** Throws `ZG_PKI_INVALID` when certificate and key cannot be used, `ZG_FILE_UNREADABLE` when one is not there. */
+export async function openIssuingCa(folder: string, passphrase?: string): Promise<Issuer> {
   try {
-    return await readTextFile(path, MAX_PEM_BYTES);
+    return await openCa(folder, "issuing-ca", passphrase);
   } catch (error) {
-    if (error instanceof ZgateError && isMissing(error.cause)) return undefined;
+    if (!isMissing(error)) throw error;
+    const reason = `${folder} holds no issuing CA: zgate pki init makes one, --dir names another folder`;
+    throw new ZgateError("ZG_FILE_UNREADABLE", reason, { cause: error });
+  }
+}
+
+/** The root; undefined when its key is not in the folder. */
+export async function openRootCa(folder: string, passphrase?: string): Promise<Issuer | undefined> {
+  try {
+    return await openCa(folder, "ca", passphrase);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }
 
-function isMissing(cause: unknown): boolean {
-  return cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+function isMissing(error: unknown): boolean {
+  return error instanceof ZgateError && isErrno(error.cause, "ENOENT");
 }
 
-function certificateOf(path: string, pem: string): X509Certificate {
+async function openCa(folder: string, name: string, passphrase?: string): Promise<Issuer> {
+  const keyPath = join(folder, `${name}-key.pem`);
+  const key = await signingKeyOf(keyPath, await readTextFile(keyPath, MAX_PEM_BYTES), passphrase);
+  return { certificate: await readCertificate(join(folder, `${name}.pem`)), key };
+}
+
+/** The first certificate of a PEM file. */
+export async function readCertificate(path: string): Promise<X509Certificate> {
+  const pem = await readTextFile(path, MAX_PEM_BYTES);
   try {
     return new X509Certificate(pem);
   } catch (error) {
-    throw new ZgateError("ZG_PKI_INVALID", `${path}: there is no certificate in it: ${messageOf(error)}`, {
-      cause: error,
-    });
+    const reason = `${path}: there is no certificate in it: ${messageOf(error)}`;
+    throw new ZgateError("ZG_PKI_INVALID", reason, { cause: error });
   }
 }
 
-function pemOf(certificate: X509Certificate): string {
+export async function readLedger(folder: string): Promise<Ledger> {
+  const path = join(folder, "ledger.jsonl");
+  return parseLedger(path, await readTextFile(path, MAX_LEDGER_BYTES));
+}
+
+/**
+ * Adds entries in one write at the end, so that several processes may do so, and waits until they are on disk. Where a
+ * crash left a line without its end, they begin on a new one.
+ */
+export async function appendToLedger(folder: string, entries: readonly LedgerEntry[]): Promise<void> {
+  const path = join(folder, "ledger.jsonl");
+  try {
+    await using file = await open(path, constants.O_RDWR | constants.O_APPEND);
+    const { size } = await file.stat();
+    const last = await file.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1));
+    const torn = last.bytesRead === 1 && last.buffer[0] !== "\n".charCodeAt(0);
+    await file.appendFile((torn ? "\n" : "") + entries.map(ledgerLine).join(""));
+    await file.sync();
+  } catch (error) {
+    throw new ZgateError("ZG_FILE_UNREADABLE", `${path} cannot be written: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+export function certificatePem(certificate: X509Certificate): string {
   return `${certificate.toString("pem")}\n`;
 }

@@ -32,3 +32,13 @@ export const MAX_PEM_BYTES = 16 << 20;
 
 /** Bytes of one certificate that a peer presents. With ML-DSA keys some have 10 KB. */
 export const MAX_CERTIFICATE_BYTES = 64 << 10;
+
+/** How long a list of revoked leaves is good: relays get a new one with every revocation, and by a timer. */
+export const LEAF_CRL_LIFETIME_MS = 7 * DAY_MS;
+/** The root's list only says that the issuing CA is not revoked, and its key may be kept offline. */
+export const ROOT_CRL_LIFETIME_MS = 365 * DAY_MS;
+/** A revoked certificate stays on the list this long after its end, for clocks that are behind. */
+export const CRL_KEEP_MS = DAY_MS;
+
+/** Bytes of a ledger: some 300 bytes an entry, so about 200,000 certificates. */
+export const MAX_LEDGER_BYTES = 64 << 20;

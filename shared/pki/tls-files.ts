@@ -13,6 +13,8 @@ import { readTextFile } from "../yaml/file.ts";
 import { MAX_PEM_BYTES } from "./constants.ts";
 import { normalSerial } from "./identity.ts";
 import { privateKeyOf } from "./keys.ts";
+import { pemBlocks } from "./pem.ts";
+import { CRL_LABEL } from "./revocation-list.ts";
 
 /** Paths as the configuration has them. */
 export interface TlsFiles {
@@ -55,7 +57,7 @@ export async function loadTlsFiles(files: TlsFiles, now: UnixMs): Promise<Loaded
     if (!authority.ca) throw wrong(files.ca, `${nameOf(authority)} is not a CA certificate`);
     if (authority.validToDate.getTime() <= now) warnings.push(`${files.ca}: the CA ${nameOf(authority)} has expired`);
   }
-  if (files.crl !== undefined && crlPem !== undefined && pemBlocks(files.crl, crlPem, "X509 CRL").length === 0) {
+  if (files.crl !== undefined && crlPem !== undefined && pemBlocks(files.crl, crlPem, CRL_LABEL).length === 0) {
     throw wrong(files.crl, "there is no PEM block of a revocation list (X509 CRL) in it");
   }
   const { mode } = await stat(files.key);
@@ -106,20 +108,6 @@ function checkKey(files: TlsFiles, leaf: X509Certificate, pem: string): void {
     throw new ZgateError("ZG_TLS_MATERIAL", messageOf(error), { cause: error });
   }
   if (!matches) throw wrong(files.key, `the key is not that of the certificate in ${files.cert}`);
-}
-
-/** Whole blocks with their markers (RFC 7468). One that is cut off is a file that is still being written. */
-function pemBlocks(file: string, pem: string, label: string): readonly string[] {
-  const begin = `-----BEGIN ${label}-----`;
-  const end = `-----END ${label}-----`;
-  const blocks: string[] = [];
-  for (let from = pem.indexOf(begin); from >= 0; from = pem.indexOf(begin, from)) {
-    const to = pem.indexOf(end, from);
-    if (to < 0) throw wrong(file, `the PEM block ${label} in it has no end`);
-    blocks.push(pem.slice(from, to + end.length));
-    from = to + end.length;
-  }
-  return blocks;
 }
 
 /** One line: `CN=relay.example`. */

@@ -1,0 +1,90 @@
+/**
+ * What an authority remembers of the certificates it signed: JSON lines, only ever appended to.
+ *
+ *   {"type":"issued","serial":…,"kind":"client","name":"client-1",…}
+ *   {"type":"revoked","serial":…,"reason":"keyCompromise","at":…}
+ *
+ * Pure: text → entries, entry → line. `authority.ts` reads and appends.
+ */
+import { z } from "zod";
+import { ZgateError } from "../errors.ts";
+
+/**
+ * Reasons that an end-entity certificate may be revoked for (RFC 5280 section 5.3.1). Not "unspecified": that is said by
+ * an entry without extensions, which `@peculiar/x509` writes as an empty list of them, and that is not DER.
+ */
+export const REVOCATION_REASONS = [
+  "keyCompromise",
+  "affiliationChanged",
+  "superseded",
+  "cessationOfOperation",
+  "privilegeWithdrawn",
+] as const;
+export type RevocationReason = (typeof REVOCATION_REASONS)[number];
+
+const issuedSchema = z.strictObject({
+  type: z.literal("issued"),
+  /** As `Identity.serial`. */
+  serial: z.string().regex(/^[0-9a-f]{1,40}$/),
+  kind: z.enum(["relay", "client"]),
+  name: z.string(),
+  fingerprint256: z.string().regex(/^[0-9a-f]{64}$/),
+  notBefore: z.iso.datetime(),
+  notAfter: z.iso.datetime(),
+});
+
+const revokedSchema = z.strictObject({
+  type: z.literal("revoked"),
+  serial: z.string().regex(/^[0-9a-f]{1,40}$/),
+  reason: z.enum(REVOCATION_REASONS),
+  at: z.iso.datetime(),
+});
+
+const entrySchema = z.discriminatedUnion("type", [issuedSchema, revokedSchema]);
+export type LedgerEntry = z.infer<typeof entrySchema>;
+export type IssuedEntry = z.infer<typeof issuedSchema>;
+export type RevokedEntry = z.infer<typeof revokedSchema>;
+
+/** The entries of a ledger by serial number. */
+export interface Ledger {
+  readonly issued: ReadonlyMap<string, IssuedEntry>;
+  readonly revoked: ReadonlyMap<string, RevokedEntry>;
+}
+
+export type CertificateState = "valid" | "expired" | "revoked";
+
+export function stateOf(entry: IssuedEntry, ledger: Ledger, now: Date): CertificateState {
+  if (ledger.revoked.has(entry.serial)) return "revoked";
+  return Date.parse(entry.notAfter) <= now.getTime() ? "expired" : "valid";
+}
+
+export function ledgerLine(entry: LedgerEntry): string {
+  return `${JSON.stringify(entry)}\n`;
+}
+
+/**
+ * Throws `ZG_PKI_INVALID` with the line that is wrong: a ledger that is half understood would forget revocations. A line
+ * without its closing brace is what a crash left of an append; what it announced was not done, so it is passed over.
+ */
+export function parseLedger(file: string, text: string): Ledger {
+  const issued = new Map<string, IssuedEntry>();
+  const revoked = new Map<string, RevokedEntry>();
+  for (const [index, line] of text.split("\n").entries()) {
+    if (!line.endsWith("}")) continue;
+    const entry = entryOf(line);
+    if (entry === undefined)
+      throw new ZgateError("ZG_PKI_INVALID", `${file}:${index + 1}: this is no entry of a ledger`);
+    // The first revocation counts: a second one must not move its date.
+    if (entry.type === "issued") issued.set(entry.serial, entry);
+    else if (!revoked.has(entry.serial)) revoked.set(entry.serial, entry);
+  }
+  return { issued, revoked };
+}
+
+function entryOf(line: string): LedgerEntry | undefined {
+  try {
+    return entrySchema.safeParse(JSON.parse(line)).data;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,201 @@
+import "reflect-metadata";
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { appendFile, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { promisify } from "node:util";
+import { X509Certificate } from "@peculiar/x509";
+import { initAuthority, readLedger } from "./authority.ts";
+import { DAY_MS } from "./constants.ts";
+import { normalSerial } from "./identity.ts";
+import { issueLeaf, renewLeaf } from "./issuance.ts";
+import type { Issued } from "./issuance.ts";
+import { KEY_TYPES } from "./keys.ts";
+import { pemBlocks } from "./pem.ts";
+import { RevocationIndex } from "./revocation-list.ts";
+import { revoke, writeRevocationLists } from "./revocation.ts";
+
+const run = promisify(execFile);
+const NOW = new Date();
+
+for (const keyType of KEY_TYPES) {
+  describe(`revocation with ${keyType} keys`, () => {
+    let folder = "";
+    const inFolder = (name: string): string => join(folder, name);
+    const client = async (name: string): Promise<Issued> =>
+      await issueLeaf({ folder, kind: "client", name, names: [], keyType, now: NOW });
+    const serialOf = (issued: Issued): string => normalSerial(issued.certificate.serialNumber);
+
+    /** OpenSSL's verdict with every list of the chain asked for. */
+    async function openssl(path: string): Promise<string> {
+      const trust = [
+        "-CAfile",
+        inFolder("ca.pem"),
+        "-untrusted",
+        inFolder("issuing-ca.pem"),
+        "-CRLfile",
+        inFolder("crl.pem"),
+      ];
+      const result = await run("openssl", ["verify", "-x509_strict", "-crl_check_all", ...trust, path]).catch(
+        (error: Error & { stderr?: string }) => ({ stdout: "", stderr: error.stderr ?? error.message }),
+      );
+      return result.stdout + result.stderr;
+    }
+
+    before(async () => {
+      folder = await mkdtemp(join(tmpdir(), "zgate-crl-"));
+      await initAuthority({ folder, name: "test", keyType, now: NOW });
+    });
+    after(async () => await rm(folder, { recursive: true }));
+
+    test("the lists that init makes are complete", async () => {
+      assert.match(await openssl((await client("fresh")).certificatePath), /OK/);
+    });
+
+    test("by name, by serial number, by file; others stay valid", async () => {
+      const [a, b, c, d] = [await client("a"), await client("b"), await client("c"), await client("d")];
+      for (const what of ["a", serialOf(b).toUpperCase(), c.certificatePath]) {
+        assert.equal((await revoke({ folder, what, reason: "keyCompromise", now: NOW })).length, 1);
+      }
+      for (const one of [a, b, c]) assert.match(await openssl(one.certificatePath), /certificate revoked/);
+      assert.match(await openssl(d.certificatePath), /OK/);
+      const { stdout } = await run("openssl", ["crl", "-in", inFolder("crl.pem"), "-noout", "-text"]);
+      assert.equal(stdout.match(/Key Compromise/g)?.length, 3);
+    });
+
+    test("a name stands for all its valid certificates", async () => {
+      await client("twice");
+      await renewLeaf({ folder, name: "twice", keyType, now: NOW });
+      assert.equal((await revoke({ folder, what: "twice", reason: "superseded", now: NOW })).length, 2);
+    });
+
+    test("the index that a relay keeps says the same as the list", async () => {
+      const [gone, kept] = [await client("gone"), await client("kept")];
+      await revoke({ folder, what: "gone", reason: "superseded", now: NOW });
+      const index = new RevocationIndex("crl.pem", await readFile(inFolder("crl.pem"), "utf8"));
+      const chain = async (issued: Issued): Promise<Uint8Array[]> =>
+        pemBlocks("chain", await readFile(issued.certificatePath, "utf8"), "CERTIFICATE").map(
+          (block) => new Uint8Array(new X509Certificate(block).rawData),
+        );
+      assert.equal(index.revokedSerial(await chain(gone)), serialOf(gone));
+      assert.equal(index.revokedSerial(await chain(kept)), undefined);
+      const [leaf = new Uint8Array(), ...authorities] = await chain(gone);
+      assert.equal(index.revokedSerial(authorities), undefined);
+      assert.equal(index.revokedSerial([leaf]), serialOf(gone));
+    });
+
+    test("an expired revocation leaves the list a day after the certificate's end", async () => {
+      const short = await client("short");
+      await revoke({ folder, what: "short", reason: "superseded", now: NOW });
+      const listed = async (days: number): Promise<boolean> => {
+        await writeRevocationLists({ folder, now: new Date(NOW.getTime() + days * DAY_MS) });
+        const index = new RevocationIndex("crl.pem", await readFile(inFolder("crl.pem"), "utf8"));
+        return index.revokedSerial([new Uint8Array(short.certificate.rawData)]) !== undefined;
+      };
+      assert.deepEqual(
+        [await listed(0), await listed(1.9), await listed(2.1), await listed(0)],
+        [true, true, false, true],
+      );
+    });
+
+    test("without the root's key its list stays", async () => {
+      const [, before] = pemBlocks("crl.pem", await readFile(inFolder("crl.pem"), "utf8"), "X509 CRL");
+      await rename(inFolder("ca-key.pem"), inFolder("offline"));
+      const one = await client("offline-root");
+      await revoke({ folder, what: "offline-root", reason: "superseded", now: NOW });
+      const [, after] = pemBlocks("crl.pem", await readFile(inFolder("crl.pem"), "utf8"), "X509 CRL");
+      assert.equal(after, before);
+      assert.match(await openssl(one.certificatePath), /certificate revoked/);
+      await rename(inFolder("offline"), inFolder("ca-key.pem"));
+    });
+
+    test("what is not there, or revoked already, is an error", async () => {
+      for (const what of ["nobody", "a", "ffff"]) {
+        await assert.rejects(revoke({ folder, what, reason: "superseded", now: NOW }), {
+          code: "ZG_PKI_INVALID",
+          message: `${what}: the authority in ${folder} has no valid certificate of it`,
+        });
+      }
+    });
+
+    test("an entry after what a crash left is not lost", async () => {
+      await client("torn");
+      await appendFile(inFolder("ledger.jsonl"), '{"type":"revoked","ser');
+      await revoke({ folder, what: "torn", reason: "superseded", now: NOW });
+      const { issued, revoked } = await readLedger(folder);
+      const [entry] = [...issued.values()].filter((one) => one.name === "torn");
+      assert.ok(entry !== undefined && revoked.has(entry.serial));
+    });
+  });
+}
+
+describe("renewal", () => {
+  let folder = "";
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "zgate-renew-"));
+    await initAuthority({ folder, name: "test", keyType: "p256", now: NOW });
+  });
+  after(async () => await rm(folder, { recursive: true }));
+
+  test("keeps names, kind and lifetime, changes key and serial number", async () => {
+    const names = ["relay.example", "192.0.2.1", "2001:db8::1"];
+    const old = await issueLeaf({
+      folder,
+      kind: "relay",
+      name: "r",
+      names,
+      keyType: "p256",
+      lifetimeMs: 3 * DAY_MS,
+      now: NOW,
+    });
+    const later = new Date(NOW.getTime() + 10 * DAY_MS);
+    const renewed = await renewLeaf({ folder, name: "r", keyType: "ed25519", now: later });
+    const { stdout } = await run("openssl", [
+      "x509",
+      "-in",
+      renewed.certificatePath,
+      "-noout",
+      "-ext",
+      "subjectAltName,extendedKeyUsage",
+    ]);
+    assert.match(stdout, /DNS:relay\.example, IP Address:192\.0\.2\.1, IP Address:2001:DB8:0:0:0:0:0:1/);
+    assert.match(stdout, /TLS Web Server Authentication/);
+    assert.notEqual(renewed.certificate.serialNumber, old.certificate.serialNumber);
+    assert.equal(renewed.certificate.notAfter.getTime(), Math.floor(later.getTime() / 1000) * 1000 + 3 * DAY_MS);
+    const pairs = await run("openssl", ["pkey", "-in", renewed.keyPath, "-pubout"]);
+    const certified = await run("openssl", ["x509", "-in", renewed.certificatePath, "-noout", "-pubkey"]);
+    assert.equal(pairs.stdout, certified.stdout);
+  });
+
+  test("a revoked certificate is not renewed", async () => {
+    await issueLeaf({ folder, kind: "client", name: "c", names: [], keyType: "p256", now: NOW });
+    await revoke({ folder, what: "c", reason: "superseded", now: NOW });
+    await assert.rejects(renewLeaf({ folder, name: "c", keyType: "p256", now: NOW }), {
+      code: "ZG_PKI_INVALID",
+      message: /c\.pem: the certificate is revoked; issue another one/,
+    });
+  });
+
+  test("a certificate of another authority is not renewed", async () => {
+    const other = await mkdtemp(join(tmpdir(), "zgate-renew-"));
+    try {
+      await initAuthority({ folder: other, name: "test", keyType: "p256", now: NOW });
+      const { certificatePath } = await issueLeaf({
+        folder: other,
+        kind: "client",
+        name: "o",
+        names: [],
+        keyType: "p256",
+        now: NOW,
+      });
+      await rename(certificatePath, join(folder, "o.pem"));
+      await assert.rejects(renewLeaf({ folder, name: "o", keyType: "p256", now: NOW }), {
+        message: /is not of the issuing CA/,
+      });
+    } finally {
+      await rm(other, { recursive: true });
+    }
+  });
+});
