@@ -30,7 +30,7 @@ test("the launcher works through symbolic links, relative ones too", () => {
 test("help names every group, and every group has help", () => {
   const { stdout, status } = zgate(["--help"]);
   assert.equal(status, 0);
-  for (const group of ["relay", "agent", "pki"]) {
+  for (const group of ["relay", "agent", "pki", "audit"]) {
     assert.match(stdout, new RegExp(`^  ${group} `, "m"));
     const help = zgate([group, "--help"]);
     assert.equal(help.status, 0, help.stderr);

@@ -28,6 +28,11 @@ const GROUPS: readonly Group[] = [
     summary: "make and manage certificates",
     load: async () => (await import("./pki.ts")).pkiCommand(),
   },
+  {
+    name: "audit",
+    summary: "check and read audit logs",
+    load: async () => (await import("./audit.ts")).auditCommand(),
+  },
 ];
 
 /** Runs the command line (without `node` and the script) and resolves to the exit code. */

@@ -5,7 +5,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { initAuthority, issueLeaf } from "../../shared/pki/authority.ts";
+import { initAuthority } from "../../shared/pki/authority.ts";
+import { issueLeaf } from "../../shared/pki/issuance.ts";
 import { onProcessEnd } from "./cleanup.ts";
 import type { Namespace } from "./namespace.ts";
 import type { Service } from "./process.ts";

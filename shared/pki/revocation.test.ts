@@ -125,7 +125,7 @@ for (const keyType of KEY_TYPES) {
       await appendFile(inFolder("ledger.jsonl"), '{"type":"revoked","ser');
       await revoke({ folder, what: "torn", reason: "superseded", now: NOW });
       const { issued, revoked } = await readLedger(folder);
-      const [entry] = [...issued.values()].filter((one) => one.name === "torn");
+      const entry = [...issued.values()].find((one) => one.name === "torn");
       assert.ok(entry !== undefined && revoked.has(entry.serial));
     });
   });
