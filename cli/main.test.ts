@@ -61,7 +61,7 @@ const FAILURES: readonly [args: readonly string[], status: number, stderr: strin
   [
     ["pki", "issue", "client", "a/b"],
     3,
-    'zgate: ZG_PKI_INVALID: "a/b" cannot name a certificate: letters, digits, and . _ @ + - after the first\n',
+    'zgate: ZG_PKI_INVALID: "a/b" cannot name a certificate: letters, digits, and . _ @ + - after the first, at most 64 in all\n',
   ],
   [
     ["pki", "issue", "client", "a", "--days", "0"],
@@ -90,7 +90,8 @@ test("pki init and issue make the files and print their paths", () => {
   const relay = zgate(["pki", "issue", "relay", "relay", "--san", "relay.example", "127.0.0.1", "--days", "30"]);
   assert.deepEqual([relay.status, relay.stderr], [0, ""]);
   assert.match(relay.stdout, /^certs\/relay\.pem \(until .*Z\)\ncerts\/relay-key\.pem\n$/);
-  const expected = ["ca-key.pem", "ca.pem", "issuing-ca-key.pem", "issuing-ca.pem", "relay-key.pem", "relay.pem"];
+  const issuing = ["crl.pem", "issuing-ca-key.pem", "issuing-ca.pem", "ledger.jsonl"];
+  const expected = ["ca-key.pem", "ca.pem", ...issuing, "relay-key.pem", "relay.pem"];
   assert.deepEqual(readdirSync(join(folder, "certs")).sort(), expected);
   const again = zgate(["pki", "init"]);
   assert.equal(again.status, 2);
