@@ -29,6 +29,19 @@ export const PING_LOAD_SECONDS = 4;
 /** How long the load runs before the ping starts, in milliseconds: past slow start. */
 export const PING_LOAD_LEAD_MS = 500;
 
+// Idle sessions.
+
+/** Sessions opened before the baseline, so that what the first ones cost once is not charged to each. */
+export const IDLE_SESSIONS_BEFORE = 50;
+/** Sessions that are measured. */
+export const IDLE_SESSIONS = 1_000;
+/** Handshakes in progress at once: below the number from which a relay demands address validation. */
+export const IDLE_SESSION_HANDSHAKES = 32;
+/** How long opening them may take, in milliseconds: 20 a second. */
+export const IDLE_SESSIONS_TIMEOUT_MS = 50_000;
+/** How long the relay has before its memory is read, in milliseconds: for collections that the opening earned. */
+export const IDLE_SETTLE_MS = 3_000;
+
 // The path.
 
 /** One-way delay of the long path, in milliseconds: half of an RTT across a continent. */

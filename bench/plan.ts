@@ -4,6 +4,7 @@ import type { Scenario } from "./scenario.ts";
 import { connectScenario } from "./scenarios/connect.ts";
 import { lossScenario } from "./scenarios/loss.ts";
 import { idlePingScenario, loadedPingScenario } from "./scenarios/ping.ts";
+import { idleSessionsScenario } from "./scenarios/sessions.ts";
 import { tcpScenario } from "./scenarios/tcp.ts";
 import { udpScenario } from "./scenarios/udp.ts";
 
@@ -25,6 +26,7 @@ export const SCENARIOS: readonly Scenario[] = [
   udpScenario(512, VPNS),
   udpScenario(1400, VPNS),
   connectScenario(VPNS),
+  idleSessionsScenario,
   ...lossScenarios(),
 ];
 

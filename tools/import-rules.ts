@@ -16,7 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   tools: ["shared", "cli"],
   docs: ["shared", "cli"],
   e2e: ["shared"],
-  bench: ["shared", "e2e"],
+  bench: ["shared", "agent", "e2e"],
 };
 
 /** A specifier as it stands in the source; `line` counts from 1. */

@@ -4,21 +4,20 @@
  *
  *   client zgate0 ── zgate agent ══ UDP 4433 ══ zgate relay ── zgate0, NAT ── target
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { check } from "../../e2e/harness/command.ts";
-import { waitFor } from "../../e2e/harness/process.ts";
 import { messageOf } from "../../shared/errors.ts";
 import { loadNative } from "../../shared/native/loader.ts";
-import { TUNNEL_UP_TIMEOUT_MS } from "../constants.ts";
 import { RELAY_ADDRESS, TARGET_NETWORK } from "../site.ts";
+import { ZGATE, ZGATE_DIRECTORY, credentials, makeAuthority, startRelay } from "../zgate-process.ts";
 import type { Peer } from "./peer.ts";
 
-const ROOT = join(import.meta.dirname, "..", "..");
-const DIRECTORY = join(ROOT, "bench", "out", "zgate");
-const PROGRAM = join(ROOT, "cli", "zgate");
+const PORT = 4433;
+const ADMIN_PORT = 9443;
 const CLIENT = "bench";
+const POLICY_FILE = join(ZGATE_DIRECTORY, "policy.yaml");
 const POLICY = `version: "1.0"
 default_action: deny
 clients:
@@ -32,38 +31,16 @@ export const zgate: Peer = zgateWith("zgate", []);
 export const oneLaneZgate: Peer = zgateWith("zgate-one-lane", ["--lanes", "1"]);
 
 function zgateWith(name: string, agentOptions: readonly string[]): Peer {
-  const credentials = (end: string): string[] => [
-    ...["--cert", join(DIRECTORY, `${end}.pem`), "--key", join(DIRECTORY, `${end}-key.pem`)],
-    ...["--ca", join(DIRECTORY, "ca.pem")],
-  ];
   return {
     name,
     prepare: () => (prepared ??= prepareOnce()),
     async startRelay({ relay }) {
-      const stateDir = mkdtempSync(join(DIRECTORY, "state-"));
-      const service = relay.spawn([
-        ...[PROGRAM, "relay", "--listen", `${RELAY_ADDRESS}:4433`, ...credentials("relay")],
-        ...["--policy", join(DIRECTORY, "policy.yaml"), "--state-dir", stateDir, "--admin", "127.0.0.1:9443"],
-      ]);
-      await waitFor(
-        "the relay's /readyz",
-        async () => {
-          if (service.status !== undefined) throw service.failure("did not become ready");
-          return (await relay.run(["curl", "-fsS", "http://127.0.0.1:9443/readyz"])).code === 0;
-        },
-        TUNNEL_UP_TIMEOUT_MS,
-      );
-      return {
-        pids: [service.pid],
-        async stop() {
-          await service.stop();
-          rmSync(stateDir, { recursive: true });
-        },
-      };
+      const { service, stop } = await startRelay(relay, PORT, ADMIN_PORT, ["--policy", POLICY_FILE]);
+      return { pids: [service.pid], stop };
     },
     startClient({ client }) {
-      const argv = [PROGRAM, "agent", "--relay", `${RELAY_ADDRESS}:4433`, ...credentials(CLIENT), ...agentOptions];
-      const service = client.spawn(argv);
+      const relay = `${RELAY_ADDRESS}:${PORT}`;
+      const service = client.spawn([ZGATE, "agent", "--relay", relay, ...credentials(CLIENT), ...agentOptions]);
       return Promise.resolve({ pids: [service.pid], stop: async () => void (await service.stop()) });
     },
   };
@@ -77,12 +54,8 @@ async function prepareOnce(): Promise<string | undefined> {
   } catch (thrown) {
     return messageOf(thrown);
   }
-  rmSync(DIRECTORY, { recursive: true, force: true });
-  mkdirSync(DIRECTORY, { recursive: true });
-  writeFileSync(join(DIRECTORY, "policy.yaml"), POLICY);
-  const pki = (...args: string[]): Promise<string> => check([PROGRAM, "pki", ...args, "--dir", DIRECTORY]);
-  await pki("init");
-  await pki("issue", "relay", "relay", "--san", RELAY_ADDRESS);
-  await pki("issue", "client", CLIENT);
+  await makeAuthority();
+  writeFileSync(POLICY_FILE, POLICY);
+  await check([ZGATE, "pki", "issue", "client", CLIENT, "--dir", ZGATE_DIRECTORY]);
   return undefined;
 }
