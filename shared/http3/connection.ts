@@ -9,9 +9,15 @@
  */
 import { ZgateError } from "../errors.ts";
 import type { CloseInfo, QuicConnection, QuicStream } from "../native/quic.ts";
-import { HEADERS_TIMEOUT_MS, MAX_FIELD_SECTION_SIZE, MAX_PENDING_REQUESTS, RESPONSE_TIMEOUT_MS, SETTINGS_TIMEOUT_MS } from "./constants.ts";
+import {
+  HEADERS_TIMEOUT_MS,
+  MAX_FIELD_SECTION_SIZE,
+  MAX_PENDING_REQUESTS,
+  RESPONSE_TIMEOUT_MS,
+  SETTINGS_TIMEOUT_MS,
+} from "./constants.ts";
 import { DatagramReceiver } from "./datagram-receiver.ts";
-import { Http3Error, connectionFault } from "./fault.ts";
+import { connectionFault, type Http3Error } from "./fault.ts";
 import { malformation } from "./field-rules.ts";
 import { fieldSectionSize, fieldValue, type Fields } from "./fields.ts";
 import { LocalControl } from "./local-control.ts";
@@ -165,14 +171,17 @@ export class Http3Connection {
   }
 
   #refuseAfterGoaway(): void {
-    if (this.#lastRequestId !== Infinity) throw new ZgateError("ZG_CONNECTION_CLOSED", "the peer takes no new requests (GOAWAY)");
+    if (this.#lastRequestId !== Infinity)
+      throw new ZgateError("ZG_CONNECTION_CLOSED", "the peer takes no new requests (GOAWAY)");
   }
 
   #responseDeadline(): { expired: Promise<never>; cancel: Cancel } {
     const { promise, reject } = Promise.withResolvers<never>();
     promise.catch(() => {});
     const ms = this.#limits.responseTimeoutMs;
-    const cancel = this.#schedule(ms, () => reject(new ZgateError("ZG_HTTP3", `the peer did not answer within ${ms} ms`)));
+    const cancel = this.#schedule(ms, () =>
+      reject(new ZgateError("ZG_HTTP3", `the peer did not answer within ${ms} ms`)),
+    );
     return { expired: promise, cancel };
   }
 
@@ -235,7 +244,8 @@ export class Http3Connection {
     if (this.role === "client") {
       this.#lastRequestId = id;
       for (const stream of this.#streams.values()) {
-        if (stream.id >= id) stream.cancel(new ZgateError("ZG_CONNECTION_CLOSED", "the peer did not process the request (GOAWAY)"));
+        if (stream.id >= id)
+          stream.cancel(new ZgateError("ZG_CONNECTION_CLOSED", "the peer did not process the request (GOAWAY)"));
       }
     }
     this.onGoaway?.(id);

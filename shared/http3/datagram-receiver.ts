@@ -39,7 +39,7 @@ export class DatagramReceiver {
     for (let round = 0; round < DATAGRAM_ROUNDS; round++) {
       const filled = this.#quic.readDatagrams(slab, 0, slab.length);
       if (filled === 0) return;
-      for (let at = 0; at < filled; ) {
+      for (let at = 0; at < filled;) {
         const from = at + 2;
         at = from + ((slab[at]! << 8) | slab[at + 1]!);
         if (!this.#deliver(from, at)) return;

@@ -13,13 +13,18 @@ const OK: Fields = [[":status", "200"]];
 /** Without the fields of the changed names, and with these in their place. */
 function changed(fields: Fields, ...changes: Field[]): Fields {
   const names = new Set(changes.map(([name]) => name));
-  return [...changes.filter(([name]) => name.startsWith(":")), ...fields.filter(([name]) => !names.has(name)), ...changes.filter(([name]) => !name.startsWith(":"))];
+  return [
+    ...changes.filter(([name]) => name.startsWith(":")),
+    ...fields.filter(([name]) => !names.has(name)),
+    ...changes.filter(([name]) => !name.startsWith(":")),
+  ];
 }
 
 function without(fields: Fields, name: string): Fields {
   return fields.filter((field) => field[0] !== name);
 }
 
+// oxfmt-ignore
 const GOOD: readonly [what: string, kind: SectionKind, fields: Fields][] = [
   ["a GET", "request", GET],
   ["an extended CONNECT", "request", CONNECT],
@@ -37,8 +42,10 @@ const GOOD: readonly [what: string, kind: SectionKind, fields: Fields][] = [
   ["no trailers at all", "trailer", []],
 ];
 
-for (const [what, kind, fields] of GOOD) test(`well-formed: ${what}`, () => assert.equal(malformation(kind, fields), undefined));
+for (const [what, kind, fields] of GOOD)
+  test(`well-formed: ${what}`, () => assert.equal(malformation(kind, fields), undefined));
 
+// oxfmt-ignore
 const BAD: readonly [kind: SectionKind, fields: Fields, message: string][] = [
   ["request", [], ":method is missing"],
   ["request", without(GET, ":method"), ":method is missing"],
@@ -88,7 +95,8 @@ const BAD: readonly [kind: SectionKind, fields: Fields, message: string][] = [
 ];
 
 for (const [kind, fields, message] of BAD) {
-  test(`malformed ${kind}: ${message} (${JSON.stringify(fields.at(-1) ?? [])})`, () => assert.equal(malformation(kind, fields), message));
+  test(`malformed ${kind}: ${message} (${JSON.stringify(fields.at(-1) ?? [])})`, () =>
+    assert.equal(malformation(kind, fields), message));
 }
 
 test("content-length is a number, or -1", () => {

@@ -45,7 +45,7 @@ export class FrameReader {
       this.#framesThisTurn = 0;
       return READ_YIELD;
     }
-    for (let need = headerBytes(this.#header, this.#have); this.#have < need; ) {
+    for (let need = headerBytes(this.#header, this.#have); this.#have < need;) {
       const got = this.#stream.read(this.#header, this.#have, need);
       if (got <= 0) {
         if (got === READ_END && this.#have > 0) throw truncated("a frame header");
@@ -72,7 +72,7 @@ export class FrameReader {
 
   /** Discards the rest of the payload: READY, 0, READ_RESET or READ_YIELD. */
   skip(): number {
-    for (let budget = SKIP_BUDGET_BYTES; this.remaining > 0; ) {
+    for (let budget = SKIP_BUDGET_BYTES; this.remaining > 0;) {
       if (budget <= 0) return READ_YIELD;
       const got = this.readPayload(scratch, 0, scratch.length);
       if (got <= 0) return got;

@@ -39,6 +39,7 @@ const connect = headers(CONNECT);
 const ok = headers([[":status", "200"]]);
 
 /** From a client or a server alike. */
+// oxfmt-ignore
 const FROM_BOTH: readonly Connection[] = [
   // Control stream (RFC 9114 section 6.2.1, 7.2.4)
   { what: "a control stream that does not begin with SETTINGS", uni: ["00 07 01 00"], closes: "H3_MISSING_SETTINGS", says: "a GOAWAY frame came before SETTINGS" },
@@ -81,6 +82,7 @@ const FROM_BOTH: readonly Connection[] = [
   { what: "streams that do not say their type", uni: Array.from({ length: MAX_UNTYPED_STREAMS + 1 }, () => "40"), closes: "H3_EXCESSIVE_LOAD", says: "more than 8 unidirectional streams that do not say their type" },
 ];
 
+// oxfmt-ignore
 const FROM_CLIENT: readonly Connection[] = [
   { what: "a push stream", uni: [CONTROL, "01 00"], closes: "H3_STREAM_CREATION_ERROR", says: "a push stream from a client" },
   { what: "a MAX_PUSH_ID that falls", uni: [`${CONTROL} 0d 01 05 0d 01 04`], closes: "H3_ID_ERROR", says: "a MAX_PUSH_ID frame falls from 5 to 4" },
@@ -105,6 +107,7 @@ const FROM_CLIENT: readonly Connection[] = [
   { what: "HEADERS without a prefix", bidi: ["01 00"], closes: "QPACK_DECOMPRESSION_FAILED", says: "the section ends inside a field line" },
 ];
 
+// oxfmt-ignore
 const FROM_SERVER: readonly Connection[] = [
   { what: "a push stream", uni: [CONTROL, "01 00"], closes: "H3_ID_ERROR", says: "a push stream, and no push was allowed" },
   { what: "MAX_PUSH_ID from a server", uni: [`${CONTROL} 0d 01 00`], closes: "H3_FRAME_UNEXPECTED", says: "a MAX_PUSH_ID frame from a server" },
@@ -123,13 +126,21 @@ for (const role of ["server", "client"] as const) {
         const world = halfWorld(role, { pieces });
         void drive(world, role, row);
         const info = await during(world.clock, world.peer.closed);
-        assert.deepEqual(info, { source: "peer-application", code: HTTP3_CODE[row.closes], reason: `${row.closes}: ${row.says}` });
+        assert.deepEqual(info, {
+          source: "peer-application",
+          code: HTTP3_CODE[row.closes],
+          reason: `${row.closes}: ${row.says}`,
+        });
       });
     }
   }
 }
 
-async function drive({ ours, peer, clock, opened }: HalfWorld, role: "client" | "server", row: Connection): Promise<void> {
+async function drive(
+  { ours, peer, clock, opened }: HalfWorld,
+  role: "client" | "server",
+  row: Connection,
+): Promise<void> {
   ours.onRequest = (stream) => {
     stream.respond(200);
     void body(stream);
@@ -168,10 +179,22 @@ const BAD_REQUESTS: readonly StreamFault[] = [
   { what: "a stream that ends before the request", sends: "21 00 FIN", resets: "H3_REQUEST_INCOMPLETE" },
   { what: "a request without :path", sends: headers(GET.slice(0, 3)), resets: "H3_MESSAGE_ERROR" },
   { what: "an upper-case name", sends: headers([...GET, ["Accept", "a"]]), resets: "H3_MESSAGE_ERROR" },
-  { what: "a connection-specific field", sends: headers([...GET, ["connection", "close"]]), resets: "H3_MESSAGE_ERROR" },
+  {
+    what: "a connection-specific field",
+    sends: headers([...GET, ["connection", "close"]]),
+    resets: "H3_MESSAGE_ERROR",
+  },
   { what: "trailers with a pseudo-header field", sends: `${request} ${ok}`, resets: "H3_MESSAGE_ERROR" },
-  { what: "more body than content-length", sends: `${headers([...GET, ["content-length", "1"]])} 00 02 6161`, resets: "H3_MESSAGE_ERROR" },
-  { what: "less body than content-length", sends: `${headers([...GET, ["content-length", "3"]])} 00 02 6161 FIN`, resets: "H3_MESSAGE_ERROR" },
+  {
+    what: "more body than content-length",
+    sends: `${headers([...GET, ["content-length", "1"]])} 00 02 6161`,
+    resets: "H3_MESSAGE_ERROR",
+  },
+  {
+    what: "less body than content-length",
+    sends: `${headers([...GET, ["content-length", "3"]])} 00 02 6161 FIN`,
+    resets: "H3_MESSAGE_ERROR",
+  },
   { what: "trailers that are too large", sends: `${request} 01 80010000`, resets: "H3_EXCESSIVE_LOAD" },
 ];
 
@@ -192,10 +215,21 @@ const BAD_ANSWERS: readonly StreamFault[] = [
   { what: "no response at all", sends: "FIN", resets: "H3_MESSAGE_ERROR" },
   { what: "an interim response alone", sends: `${headers([[":status", "100"]])} FIN`, resets: "H3_MESSAGE_ERROR" },
   { what: "a response without :status", sends: headers([["server", "x"]]), resets: "H3_MESSAGE_ERROR" },
-  { what: "a response with :path", sends: headers([[":status", "200"], [":path", "/"]]), resets: "H3_MESSAGE_ERROR" },
+  {
+    what: "a response with :path",
+    sends: headers([
+      [":status", "200"],
+      [":path", "/"],
+    ]),
+    resets: "H3_MESSAGE_ERROR",
+  },
   { what: "101", sends: headers([[":status", "101"]]), resets: "H3_MESSAGE_ERROR" },
   { what: "a field section above the limit", sends: "01 80100000", resets: "H3_EXCESSIVE_LOAD" },
-  { what: "endless interim responses", sends: headers([[":status", "103"]]).repeat(MAX_INTERIM_RESPONSES + 1), resets: "H3_EXCESSIVE_LOAD" },
+  {
+    what: "endless interim responses",
+    sends: headers([[":status", "103"]]).repeat(MAX_INTERIM_RESPONSES + 1),
+    resets: "H3_EXCESSIVE_LOAD",
+  },
 ];
 
 for (const row of BAD_ANSWERS) {
@@ -276,13 +310,19 @@ test("unanswered requests beyond the limit are rejected; an answer makes room", 
     await clock.advance(50);
   }
   for (const stream of streams) stream.read(new Uint8Array(99), 0, 99);
-  assert.deepEqual(streams.map(({ resetCode }) => resetCode), [-1, -1, HTTP3_CODE.H3_REQUEST_REJECTED, -1]);
+  assert.deepEqual(
+    streams.map(({ resetCode }) => resetCode),
+    [-1, -1, HTTP3_CODE.H3_REQUEST_REJECTED, -1],
+  );
   assert.equal(held.length, 3);
 });
 
 test("a field section above the limit is answered with 431, and others go on", async () => {
   const { clock, ours, peer } = halfWorld("server");
-  for (const sends of ["01 80010000 0000", headers([...GET, ...Array.from({ length: 500 }, () => ["a", "b"] as const)])]) {
+  for (const sends of [
+    "01 80010000 0000",
+    headers([...GET, ...Array.from({ length: 500 }, () => ["a", "b"] as const)]),
+  ]) {
     const stream = await during(clock, peer.openBidi());
     play(stream, sends);
     await clock.advance(50);
@@ -306,13 +346,17 @@ test("unknown streams are stopped, unknown frames and settings are skipped", asy
   assert.equal(unknown.stopCode, HTTP3_CODE.H3_STREAM_CREATION_ERROR);
   const served = Promise.withResolvers<string>();
   ours.onRequest = (stream) => void body(stream).then(({ bytes }) => served.resolve(Buffer.from(bytes).toString()));
-  play(await during(clock, peer.openBidi()), `21 00 ${request} 40ff 01 00 00 02 6162 21 01 00 00 00 00 01 63 01 02 0000 21 00 FIN`);
+  play(
+    await during(clock, peer.openBidi()),
+    `21 00 ${request} 40ff 01 00 00 02 6162 21 01 00 00 00 00 01 63 01 02 0000 21 00 FIN`,
+  );
   assert.equal(await during(clock, served.promise), "abc");
 });
 
 test("datagrams for streams that are unknown or done are dropped", async () => {
   const { clock, ours, peer } = halfWorld("server");
-  for (const datagram of ["00", "05 61", "cfffffffffffffff 61"]) peer.sendDatagram(hex(datagram), 0, hex(datagram).length);
+  for (const datagram of ["00", "05 61", "cfffffffffffffff 61"])
+    peer.sendDatagram(hex(datagram), 0, hex(datagram).length);
   await clock.advance(50);
   await stillServes(clock, ours, peer);
 });

@@ -41,10 +41,14 @@ const CODES: readonly [symbol: number, code: string][] = [
 for (const [symbol, code] of CODES) test(`the code of symbol ${symbol}`, () => assert.equal(binary(symbol), code));
 
 test("the code is complete: every bit sequence is a prefix of symbols", () => {
-  assert.equal(HUFFMAN_CODES.reduce((sum, { bits }) => sum + 2 ** -bits, 0), 1);
+  assert.equal(
+    HUFFMAN_CODES.reduce((sum, { bits }) => sum + 2 ** -bits, 0),
+    1,
+  );
 });
 
 /** RFC 7541 appendices C.4 and C.6. */
+// oxfmt-ignore
 const EXAMPLES: readonly [bytes: string, text: string][] = [
   ["f1e3 c2e5 f23a 6ba0 ab90 f4ff", "www.example.com"],
   ["a8eb 1064 9cbf", "no-cache"],
@@ -60,7 +64,8 @@ const EXAMPLES: readonly [bytes: string, text: string][] = [
   ["", ""],
 ];
 
-for (const [bytes, text] of EXAMPLES) test(`decodes ${JSON.stringify(text)}`, () => assert.equal(decode(hex(bytes)), text));
+for (const [bytes, text] of EXAMPLES)
+  test(`decodes ${JSON.stringify(text)}`, () => assert.equal(decode(hex(bytes)), text));
 
 const WRONG: readonly [what: string, bytes: string][] = [
   ["EOS", "ffffffff"],

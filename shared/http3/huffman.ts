@@ -6,6 +6,7 @@
  */
 
 /** Bits of the code of each byte, and of EOS (256). */
+// oxfmt-ignore
 const CODE_BITS: readonly number[] = [
   13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, // 0x00
   28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 28, // 0x10

@@ -140,7 +140,8 @@ function writeDataHeader(slab: Uint8Array, at: number, size: number): number {
 }
 
 function checkBodySize(size: number): void {
-  if (size < 1 || size > MAX_BODY_WRITE) throw new RangeError(`a body of ${size} bytes, expected 1 to ${MAX_BODY_WRITE}`);
+  if (size < 1 || size > MAX_BODY_WRITE)
+    throw new RangeError(`a body of ${size} bytes, expected 1 to ${MAX_BODY_WRITE}`);
 }
 
 function encodeMessage(fields: Fields, body: Uint8Array | undefined): Uint8Array {

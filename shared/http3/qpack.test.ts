@@ -12,6 +12,7 @@ import { hex, toHex } from "./test-world.ts";
 const NO_LIMIT = 1 << 20;
 
 /** What is encoded to these very bytes, and decoded from them. */
+// oxfmt-ignore
 const BOTH_WAYS: readonly [what: string, bytes: string, fields: Fields][] = [
   ["RFC 9204 appendix B.1", "0000 510b 2f69 6e64 6578 2e68 746d 6c", [[":path", "/index.html"]]],
   ["static entries", "0000 cf d1 d7 c1 d9", [[":method", "CONNECT"], [":method", "GET"], [":scheme", "https"], [":path", "/"], [":status", "200"]]],
@@ -31,6 +32,7 @@ for (const [what, bytes, fields] of BOTH_WAYS) {
 }
 
 /** What a peer may send beside that. */
+// oxfmt-ignore
 const DECODED: readonly [what: string, bytes: string, fields: Fields][] = [
   ["a Huffman value", "0000 50 8c f1e3 c2e5 f23a 6ba0 ab90 f4ff", [[":authority", "www.example.com"]]],
   ["a Huffman name and value", "0000 2f 01 25a8 49e9 5ba9 7d7f 89 25a8 49e9 5bb8 e8b4 bf", [["custom-key", "custom-value"]]],
@@ -70,7 +72,10 @@ for (const [what, bytes, message] of REFUSED) {
 }
 
 test("the size limit counts as RFC 9114 section 4.2.2 does", () => {
-  const fields: Fields = [["a", "1"], [":path", "/"]];
+  const fields: Fields = [
+    ["a", "1"],
+    [":path", "/"],
+  ];
   const size = 1 + 1 + 32 + 5 + 1 + 32;
   assert.equal(fieldSectionSize(fields), size);
   assert.deepEqual(decodeFieldSection(encodeFieldSection(fields), size), fields);

@@ -13,6 +13,7 @@ const DEFAULTS: Http3Settings = {
   h3Datagram: false,
 };
 
+// oxfmt-ignore
 const GOOD: readonly [what: string, payload: string, expected: Partial<Http3Settings>][] = [
   ["nothing", "", {}],
   ["all that we know", "01 5000  06 8000ffff  07 10  08 01  33 01", { qpackMaxTableCapacity: 4096, maxFieldSectionSize: 65_535, qpackBlockedStreams: 16, enableConnectProtocol: true, h3Datagram: true }],
@@ -25,6 +26,7 @@ for (const [what, payload, expected] of GOOD) {
   test(`SETTINGS: ${what}`, () => assert.deepEqual(parseSettings(hex(payload)), { ...DEFAULTS, ...expected }));
 }
 
+// oxfmt-ignore
 const BAD: readonly [what: string, payload: string, message: string][] = [
   ["an identifier without a value", "06", "H3_FRAME_ERROR: a SETTINGS frame ends inside a setting"],
   ["a value that is cut", "06 80 00", "H3_FRAME_ERROR: a SETTINGS frame ends inside a setting"],
@@ -36,11 +38,17 @@ const BAD: readonly [what: string, payload: string, message: string][] = [
 ];
 
 for (const [what, payload, message] of BAD) {
-  test(`SETTINGS refused: ${what}`, () => assert.throws(() => parseSettings(hex(payload)), { scope: "connection", message }));
+  test(`SETTINGS refused: ${what}`, () =>
+    assert.throws(() => parseSettings(hex(payload)), { scope: "connection", message }));
 }
 
 test("our SETTINGS frame, byte by byte", () => {
-  const frame = encodeSettings({ ...DEFAULTS, maxFieldSectionSize: 16_384, enableConnectProtocol: true, h3Datagram: true });
+  const frame = encodeSettings({
+    ...DEFAULTS,
+    maxFieldSectionSize: 16_384,
+    enableConnectProtocol: true,
+    h3Datagram: true,
+  });
   assert.equal(
     toHex(frame),
     toHex(

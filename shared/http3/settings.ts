@@ -18,7 +18,7 @@ export interface Http3Settings {
 /** Reads the payload of SETTINGS. Throws H3_FRAME_ERROR and H3_SETTINGS_ERROR; unknown settings are ignored. */
 export function parseSettings(payload: Uint8Array): Http3Settings {
   const seen = new Map<number, number>();
-  for (let at = 0; at < payload.length; ) {
+  for (let at = 0; at < payload.length;) {
     const identifier = varintAt(payload, at);
     at += varintSize(payload[at]!);
     const value = varintAt(payload, at);

@@ -6,7 +6,7 @@
  *
  * Whoever owns a stream ends it: `finish` and reading to the end, or `close`. Until then the connection keeps it.
  */
-import { ZgateError } from "../errors.ts";
+import type { ZgateError } from "../errors.ts";
 import { READ_END, READ_RESET, type QuicStream } from "../native/quic.ts";
 import { DATAGRAM_HEADROOM, MAX_INTERIM_RESPONSES } from "./constants.ts";
 import { Http3Error, streamFault } from "./fault.ts";
@@ -123,7 +123,8 @@ export class Http3Stream {
 
   /** Server: sends the final response, once. Does nothing when the client has gone. */
   respond(status: number, fields: Fields = NO_FIELDS, options: MessageOptions = {}): void {
-    if (!this.#writer.idle && this.status !== 0) throw new TypeError(`stream ${this.id} was answered with ${this.status}`);
+    if (!this.#writer.idle && this.status !== 0)
+      throw new TypeError(`stream ${this.id} was answered with ${this.status}`);
     this.status = status;
     const head: Field[] = [[":status", String(status)], ...fields];
     this.#writer.sendMessage(head, options.body);
@@ -253,7 +254,8 @@ export class Http3Stream {
     else {
       const status = Number(fieldValue(fields, ":status"));
       if (status < 200) {
-        if (++this.#interim > MAX_INTERIM_RESPONSES) throw streamFault("H3_EXCESSIVE_LOAD", "too many interim responses");
+        if (++this.#interim > MAX_INTERIM_RESPONSES)
+          throw streamFault("H3_EXCESSIVE_LOAD", "too many interim responses");
         return;
       }
       this.status = status;
@@ -291,7 +293,8 @@ export class Http3Stream {
     this.#onReceiveDone(READ_RESET);
     this.#writer.reset(HTTP3_CODE.H3_REQUEST_CANCELLED);
     const code = this.#quic.resetCode;
-    if (code >= 0) this.#answer.reject(new Http3Error("stream", code, `the peer reset stream ${this.id} before it answered`));
+    if (code >= 0)
+      this.#answer.reject(new Http3Error("stream", code, `the peer reset stream ${this.id} before it answered`));
     else void this.#owner.closedError().then((error) => this.#answer.reject(error));
   }
 

@@ -68,11 +68,11 @@ export function halfWorld(
 
 /** Runs the clock until the promise settles. */
 export async function during<T>(clock: FakeClock, promise: Promise<T>): Promise<T> {
-  let settled = false;
-  const mark = (): void => void (settled = true);
+  const state = { settled: false };
+  const mark = (): void => void (state.settled = true);
   promise.then(mark, mark);
-  for (let i = 0; i < 100_000 && !settled; i++) await clock.advance(1);
-  assert.ok(settled, "nothing settled within 100 seconds");
+  for (let i = 0; i < 100_000 && !state.settled; i++) await clock.advance(1);
+  assert.ok(state.settled, "nothing settled within 100 seconds");
   return promise;
 }
 

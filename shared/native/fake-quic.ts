@@ -290,7 +290,10 @@ export class FakeQuicConnection implements QuicConnection {
 }
 
 function closedError(info: CloseInfo): ZgateError {
-  return new ZgateError("ZG_CONNECTION_CLOSED", `the connection is closed (${info.source}, code ${info.code}): ${info.reason}`);
+  return new ZgateError(
+    "ZG_CONNECTION_CLOSED",
+    `the connection is closed (${info.source}, code ${info.code}): ${info.reason}`,
+  );
 }
 
 const timerSchedule: Schedule = (delayMs, task) => {
