@@ -10,7 +10,7 @@ import { unixMs } from "../units.ts";
 import { SourceText } from "../yaml/source.ts";
 import { maskPrefix, type Prefix } from "./address.ts";
 import { compilePolicy } from "./compile.ts";
-import type { PolicyClient, PolicyDocument, PolicyGroup, PolicyRule } from "./document.ts";
+import type { PolicyClient, PolicyDocument, PolicyGroup, PolicyMember, PolicyRule } from "./document.ts";
 import type { PortSelector } from "./port-selector.ts";
 import type { TimeCondition } from "./schedule.ts";
 
@@ -28,7 +28,9 @@ const MONDAY = Date.UTC(2026, 0, 5);
 function walk(document: PolicyDocument, name: string, flow: FlowTarget, at: number): string {
   const client = document.clients.get(name);
   if (client === undefined || !client.enabled) return "deny by client_disabled";
-  const groups = [...document.groups.values()].filter((group) => group.enabled && group.members.includes(name));
+  const groups = [...document.groups.values()].filter(
+    (group) => group.enabled && group.members.some((member) => member.name === name),
+  );
   for (const rule of [client, ...groups].flatMap((owner) => owner.rules)) {
     if (matches(rule, flow, at)) return `${rule.action} by ${rule.id}`;
   }
@@ -145,17 +147,15 @@ const rule = fc.record({
 });
 
 function rulesNamed(prefix: string, maxLength: number): fc.Arbitrary<PolicyRule[]> {
-  return fc
-    .array(rule, { maxLength })
-    .map((rules) =>
-      rules.map((rule, index): PolicyRule => ({
-        ...rule,
-        id: `${prefix}${index}`,
-        log: undefined,
-        reason: undefined,
-        place,
-      })),
-    );
+  return fc.array(rule, { maxLength }).map((rules) =>
+    rules.map((rule, index): PolicyRule => ({
+      ...rule,
+      id: `${prefix}${index}`,
+      log: undefined,
+      reason: undefined,
+      place,
+    })),
+  );
 }
 
 const clients: fc.Arbitrary<PolicyClient[]> = fc
@@ -164,10 +164,11 @@ const clients: fc.Arbitrary<PolicyClient[]> = fc
     { name: "a", enabled: true, limits, rules: a, place },
     { name: "b", enabled, limits, rules: b, place },
   ]);
+const member = (name: string): PolicyMember => ({ name, place });
 const groups: fc.Arbitrary<PolicyGroup[]> = fc
-  .tuple(rulesNamed("g", 20), rulesNamed("h", 6), fc.subarray(["a", "b"]), fc.boolean())
+  .tuple(rulesNamed("g", 20), rulesNamed("h", 6), fc.subarray([member("a"), member("b")]), fc.boolean())
   .map(([g, h, members, enabled]) => [
-    { name: "g", enabled: true, members: ["b", "a"], limits, rules: g, place },
+    { name: "g", enabled: true, members: [member("b"), member("a")], limits, rules: g, place },
     { name: "h", enabled, members, limits, rules: h, place },
   ]);
 const policy: fc.Arbitrary<PolicyDocument> = fc

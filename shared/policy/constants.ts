@@ -11,6 +11,8 @@ export const MAX_INCLUDE_DEPTH = 8;
 
 /** Problems that one policy reports; the rest would only scroll the first ones away. */
 export const MAX_PROBLEMS = 100;
+/** Problems that may come with a "did you mean …?" over all names of a policy: 10,000 names take some 10 ms. */
+export const MAX_SUGGESTIONS = 20;
 
 // The compiled form
 

@@ -1,5 +1,4 @@
 /** Checks that need the whole policy: members, rule ids that meet in one client, clients of tests. */
-import { didYouMean } from "../yaml/suggestion.ts";
 import { type Place, type PolicyDocument, type PolicyGroup, type PolicyRule, groupsByClient } from "./document.ts";
 import { type ProblemList, formatPlace } from "./problem-list.ts";
 
@@ -17,20 +16,14 @@ export function checkWhole(document: PolicyDocument, problems: ProblemList): voi
 }
 
 function checkMembers(document: PolicyDocument, group: PolicyGroup, problems: ProblemList): void {
-  const { source, offset } = group.place;
   const seen = new Set<string>();
-  for (const member of group.members) {
-    if (seen.has(member))
-      problems.add(source, offset, `group ${JSON.stringify(group.name)} names member ${JSON.stringify(member)} twice`);
-    seen.add(member);
-    if (document.clients.has(member)) continue;
-    const hint = didYouMean(member, document.clients.keys()) ?? `add it under clients`;
-    problems.add(
-      source,
-      offset,
-      `group ${JSON.stringify(group.name)} has member ${JSON.stringify(member)}, who is not a client`,
-      hint,
-    );
+  for (const { name, place } of group.members) {
+    const member = `member ${JSON.stringify(name)}`;
+    if (seen.has(name)) problems.at(place, `${member} stands twice in group ${JSON.stringify(group.name)}`);
+    seen.add(name);
+    if (document.clients.has(name)) continue;
+    const hint = problems.suggestion(name, document.clients.keys()) ?? "add it under clients";
+    problems.at(place, `${member} of group ${JSON.stringify(group.name)} is not a client`, hint);
   }
 }
 
@@ -46,12 +39,15 @@ class IdChecker {
 
   checkOwn(client: string, rules: readonly PolicyRule[], group: PolicyGroup): void {
     const ids = this.#idsOf(group);
-    for (const rule of rules)
+    for (const rule of rules) {
+      const other = ids.get(rule.id);
+      if (other === undefined) continue;
       this.#clash(
         rule,
-        ids.get(rule.id),
-        `client ${JSON.stringify(client)} gets it from itself and from group ${JSON.stringify(group.name)}`,
+        other,
+        `client ${JSON.stringify(client)} also gets that one from group ${JSON.stringify(group.name)}`,
       );
+    }
   }
 
   checkPair(first: PolicyGroup, second: PolicyGroup): void {
@@ -61,23 +57,19 @@ class IdChecker {
     checked.add(second);
     const ids = this.#idsOf(first);
     for (const rule of second.rules) {
+      const other = ids.get(rule.id);
+      if (other === undefined) continue;
       this.#clash(
         rule,
-        ids.get(rule.id),
+        other,
         `groups ${JSON.stringify(first.name)} and ${JSON.stringify(second.name)} have a member in common`,
       );
     }
   }
 
-  #clash(rule: PolicyRule, other: Place | undefined, why: string): void {
-    if (other === undefined) return;
-    const { source, offset } = rule.place;
-    this.#problems.add(
-      source,
-      offset,
-      `rule id ${JSON.stringify(rule.id)} is also that of ${formatPlace(other)}`,
-      `${why}: choose another id`,
-    );
+  #clash(rule: PolicyRule, other: Place, why: string): void {
+    const message = `rule id ${JSON.stringify(rule.id)} is also that of ${formatPlace(other)}`;
+    this.#problems.at(rule.place, message, `${why}: choose another id`);
   }
 
   #idsOf(group: PolicyGroup): ReadonlyMap<string, Place> {
@@ -93,12 +85,7 @@ class IdChecker {
 export function checkTests(document: PolicyDocument, problems: ProblemList): void {
   for (const { client, place } of document.tests) {
     if (document.clients.has(client)) continue;
-    const hint = didYouMean(client, document.clients.keys());
-    problems.add(
-      place.source,
-      place.offset,
-      `the test asks about ${JSON.stringify(client)}, who is not a client`,
-      hint,
-    );
+    const hint = problems.suggestion(client, document.clients.keys());
+    problems.at(place, `the test asks about ${JSON.stringify(client)}, who is not a client`, hint);
   }
 }

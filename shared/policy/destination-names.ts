@@ -1,7 +1,6 @@
 /** Named destinations: names of prefixes and of other names, resolved to prefixes without cycles. */
 import { plainOf, type YamlEntry, type YamlNode } from "../yaml/node.ts";
 import type { SourceText } from "../yaml/source.ts";
-import { didYouMean } from "../yaml/suggestion.ts";
 import type { Prefix } from "./address.ts";
 import { Complaint } from "./complaint.ts";
 import { MAX_RULE_DESTINATIONS } from "./constants.ts";
@@ -78,7 +77,8 @@ export class DestinationNames {
     const offset = (list?.kind === "sequence" ? list.items[index] : list)?.offset ?? 0;
     const definition = this.#definitions.get(name);
     if (definition === undefined) {
-      const hint = didYouMean(name, this.#definitions.keys()) ?? "define it under the top-level destinations";
+      const hint =
+        this.#problems.suggestion(name, this.#definitions.keys()) ?? "define it under the top-level destinations";
       this.#problems.add(source, offset, `destination ${JSON.stringify(name)} is not defined`, hint);
       return [];
     }

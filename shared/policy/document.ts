@@ -47,10 +47,16 @@ export interface PolicyClient {
   readonly place: Place;
 }
 
+export interface PolicyMember {
+  /** Of a client. */
+  readonly name: string;
+  readonly place: Place;
+}
+
 export interface PolicyGroup {
   readonly name: string;
   readonly enabled: boolean;
-  readonly members: readonly string[];
+  readonly members: readonly PolicyMember[];
   readonly limits: Limits;
   readonly rules: readonly PolicyRule[];
   readonly place: Place;
@@ -82,13 +88,13 @@ export interface PolicyDocument {
   readonly tests: readonly PolicyTest[];
 }
 
-/** The rule lists that hold for each client, in the order in which they are tried: its own, then its groups'. */
+/** The groups of each client that is in one, in the order of the files. */
 export function groupsByClient(document: PolicyDocument): ReadonlyMap<string, readonly PolicyGroup[]> {
   const groups = new Map<string, PolicyGroup[]>();
   for (const group of document.groups.values()) {
     for (const member of group.members) {
-      const list = groups.get(member);
-      if (list === undefined) groups.set(member, [group]);
+      const list = groups.get(member.name);
+      if (list === undefined) groups.set(member.name, [group]);
       else list.push(group);
     }
   }

@@ -42,13 +42,14 @@ export interface PolicyFile {
   /** Undefined when it is not YAML; then `problems` says why. */
   readonly root: YamlNode | undefined;
   readonly problems: readonly PolicyProblem[];
-  readonly includes: readonly PolicyFile[];
+  /** Undefined when there is no disk to include anything from. */
+  readonly includes: readonly PolicyFile[] | undefined;
 }
 
 /** Reads one text that includes nothing. Throws a `PolicyError`. */
 export function parsePolicy(text: string, file = "policy.yaml"): PolicyDocument {
   const source = new SourceText(file, text);
-  return parsePolicyFiles({ source, ...parseYaml(source), includes: [] });
+  return parsePolicyFiles({ source, ...parseYaml(source), includes: undefined });
 }
 
 /** Joins the files to one policy. Throws a `PolicyError` with the problems of all of them. */
@@ -142,7 +143,9 @@ class PolicyParser {
         }
         return;
       case "include":
-        for (const included of file.includes) this.#takeFile(included);
+        if (file.includes === undefined)
+          this.problems.add(source, keyOffset, "only a policy that is a file can include files");
+        for (const included of file.includes ?? []) this.#takeFile(included);
         return;
       case "destinations":
         this.#eachEntry(source, value, key, (entry) => this.#names.define(source, entry));
@@ -183,7 +186,14 @@ class PolicyParser {
     const parsed = this.#check(source, entry.value, groupSchema, withoutRules(entry.value));
     const rules = this.#rules(source, entry.value);
     if (place === undefined) return;
-    const members = parsed?.members ?? [];
+    const listed = entryOf(entry.value, "members")?.value;
+    const members = (parsed?.members ?? []).map((name, index) => ({
+      name,
+      place: {
+        source,
+        offset: (listed?.kind === "sequence" ? listed.items[index]?.offset : undefined) ?? entry.keyOffset,
+      },
+    }));
     const limits = limitsOf(parsed ?? {});
     this.#groups.set(entry.key, { name: entry.key, enabled: parsed?.enabled ?? true, members, limits, rules, place });
   }

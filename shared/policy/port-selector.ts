@@ -76,19 +76,19 @@ export function parsePortSelector(text: string): PortSelector | Complaint {
   const portProtocol = PORT_PROTOCOLS.get(word);
   if (portProtocol !== undefined) {
     if (range === undefined || range === "*") return wholeProtocol(portProtocol);
-    return ranged(text, portProtocol, range, "port", MAX_PORT, undefined);
+    return ranged(text, portProtocol, range, MAX_PORT, undefined);
   }
   const icmp = ICMP_PROTOCOLS.get(word);
   if (icmp !== undefined) {
     if (range === undefined || range === "*") return wholeProtocol(icmp.protocol);
-    return ranged(text, icmp.protocol, range, "ICMP type", MAX_ICMP_TYPE, icmp.types);
+    return ranged(text, icmp.protocol, range, MAX_ICMP_TYPE, icmp.types);
   }
   if (word === "proto") {
     const protocol = range === undefined ? undefined : numberOf(range, MAX_PROTOCOL);
     if (protocol !== undefined) return wholeProtocol(protocol);
     return new Complaint(
       `${JSON.stringify(text)} needs a protocol number from 0 to ${MAX_PROTOCOL}`,
-      "such as proto/47",
+      "expected one such as proto/47",
     );
   }
   return new Complaint(`${JSON.stringify(text)} is not a port of a protocol`, hintFor(word, range));
@@ -109,7 +109,6 @@ function ranged(
   text: string,
   protocol: number,
   range: string,
-  what: string,
   max: number,
   names: ReadonlyMap<string, number> | undefined,
 ): PortSelector | Complaint {
@@ -119,13 +118,21 @@ function ranged(
   const from = numberOf(dash < 0 ? range : range.slice(0, dash), max);
   const to = dash < 0 ? from : numberOf(range.slice(dash + 1), max);
   if (from === undefined || to === undefined) {
-    const nearest = names === undefined ? undefined : nearestName(range, names.keys());
-    const hint = nearest === undefined ? EXPECTED : `did you mean "${text.slice(0, text.indexOf("/"))}/${nearest}"?`;
-    return new Complaint(`${JSON.stringify(text)} needs a ${what} from 0 to ${max}, or a range of them`, hint);
+    const what = names === undefined ? "a port" : "an ICMP type";
+    return new Complaint(`${JSON.stringify(text)} needs ${what} from 0 to ${max}`, rangeHint(protocol, range, names));
   }
   if (from > to)
     return new Complaint(`${JSON.stringify(text)} is a range that ends before it starts`, `write ${to}-${from}`);
   return { protocol, ranged: true, from, to };
+}
+
+function rangeHint(protocol: number, range: string, names: ReadonlyMap<string, number> | undefined): string {
+  const name = formatProtocol(protocol);
+  if (names === undefined) return `expected ${name}/443, ${name}/8000-8100 or ${name}/*`;
+  const nearest = nearestName(range, names.keys());
+  return nearest === undefined
+    ? `expected ${name}/8, ${name}/echo-request or ${name}`
+    : `did you mean "${name}/${nearest}"?`;
 }
 
 function numberOf(text: string, max: number): number | undefined {

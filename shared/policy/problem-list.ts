@@ -1,7 +1,8 @@
 /** Collects what is wrong with a policy, up to a bound. */
 import { describeNode, type YamlNode } from "../yaml/node.ts";
 import type { SourceText } from "../yaml/source.ts";
-import { MAX_PROBLEMS } from "./constants.ts";
+import { didYouMean } from "../yaml/suggestion.ts";
+import { MAX_PROBLEMS, MAX_SUGGESTIONS } from "./constants.ts";
 import type { Place } from "./document.ts";
 import type { PolicyProblem } from "./problem.ts";
 
@@ -20,6 +21,15 @@ export class ProblemList {
     if (this.#problems.length < MAX_PROBLEMS) this.push(source.problem(offset, message, hint));
   }
 
+  at({ source, offset }: Place, message: string, hint?: string): void {
+    this.add(source, offset, message, hint);
+  }
+
+  /** "did you mean …?", for the first problems only: with many names it is slow. */
+  suggestion(name: string, known: Iterable<string>): string | undefined {
+    return this.#problems.length < MAX_SUGGESTIONS ? didYouMean(name, known) : undefined;
+  }
+
   /** A node of the wrong kind. */
   unexpected(source: SourceText, node: YamlNode, expected: string): void {
     this.add(source, node.offset, `found ${describeNode(node)}`, `expected ${expected}`);
@@ -27,7 +37,7 @@ export class ProblemList {
 
   /** Something that may stand once and stands twice; `before` is the first place. */
   twice(source: SourceText, offset: number, what: string, before: Place): void {
-    this.add(source, offset, `${what} is defined twice`, `it is also defined at ${formatPlace(before)}`);
+    this.add(source, offset, `${what} is defined twice`, `first at ${formatPlace(before)}`);
   }
 
   /** By line and column; files in the order in which they were first complained about. */
