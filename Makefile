@@ -14,6 +14,9 @@ export PATH := $(CURDIR)/node_modules/.bin:$(HOME)/.cargo/bin:$(PATH):/usr/local
 NODE := node_modules/.bin/node
 CARGO := cargo
 MODULES := node_modules/.package-lock.json
+# Added to `docker build`.
+DOCKER_BUILD_FLAGS ?=
+export DOCKER_BUILD_FLAGS
 ADDON := native/target/release/libzgate_native.so
 ADDON_SOURCES := native/Cargo.toml native/Cargo.lock $(wildcard native/build.rs native/src/*.rs native/src/*/*.rs)
 
@@ -99,6 +102,7 @@ e2e-netns: build ## End-to-end tests in network namespaces (root)
 
 .PHONY: e2e-compose
 e2e-compose: $(MODULES) ## End-to-end tests in containers (Docker engine)
+	docker build --quiet $(DOCKER_BUILD_FLAGS) -t zgate .
 	$(NODE) --test --test-concurrency=1 "e2e/compose/**/*.test.ts"
 
 .PHONY: fuzz
@@ -113,7 +117,7 @@ demo: setup build ## The product in network namespaces (root); KEEP=1 stays up
 
 .PHONY: certs
 certs: $(MODULES) ## A development CA, relay certificate and two client certificates in certs/
-	certs/make.sh
+	tools/make-certs.sh
 
 .PHONY: bench
 bench: setup build ## Side by side with other VPNs, about ten minutes (root)

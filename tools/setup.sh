@@ -13,7 +13,6 @@ need() { # need COMMAND PACKAGE: the package that brings a command
   command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
 }
 need cc build-essential
-need cmake cmake # aws-lc-rs builds AWS-LC with it
 need nft nftables
 need ip iproute2
 need ping iputils-ping

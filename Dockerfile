@@ -1,0 +1,31 @@
+# zgate's image: relay, agent and tools in one.
+#
+#   addon     the Rust addon, built where the compiler is
+#   modules   the npm packages that it runs with
+#   (last)    Node, those two, the source (Node runs TypeScript as it is) and the commands that set up the network
+
+ARG NODE_IMAGE=node:26-bookworm-slim
+ARG RUST_IMAGE=rust:1.95-bookworm
+
+FROM ${RUST_IMAGE} AS addon
+WORKDIR /build/native
+COPY native/ ./
+RUN cargo build --release --locked
+
+FROM ${NODE_IMAGE} AS modules
+WORKDIR /build
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --no-audit --no-fund
+
+FROM ${NODE_IMAGE}
+RUN apt-get update \
+  && apt-get install -y --no-install-recommends curl iproute2 iputils-ping nftables \
+  && rm -rf /var/lib/apt/lists/*
+WORKDIR /opt/zgate
+COPY --from=modules /build/node_modules node_modules
+COPY --from=addon /build/native/target/release/libzgate_native.so native/target/release/
+COPY . .
+RUN ln -s /opt/zgate/cli/zgate /usr/local/bin/zgate
+ENV NODE_ENV=production
+ENTRYPOINT ["zgate"]
+CMD ["--help"]
