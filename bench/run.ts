@@ -104,7 +104,7 @@ async function main(): Promise<void> {
   const figures = results.flatMap(({ scenario, samples }) => figuresOf(scenario.name, samples, BARS));
   writeFileSync(join(OUTPUT, "latest.json"), `${JSON.stringify(figures, undefined, 2)}\n`);
   process.stdout.write(renderTable(figures));
-  for (const failure of failures) note(`failed: ${failure}`);
+  for (const failure of failures) note(`failed: ${failure.split("\n", 1)[0]}`);
   if (failures.length > 0) process.exitCode = 1;
 }
 

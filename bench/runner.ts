@@ -17,7 +17,7 @@ export interface RunResult {
 
 export interface RunOutcome {
   readonly results: readonly RunResult[];
-  /** What went wrong, a sentence each; a peer that fails in a scenario is left out of the rest of it. */
+  /** What went wrong. A peer that fails is left out of the rest of the scenario; one without tunnel, of the run. */
   readonly failures: readonly string[];
 }
 
@@ -33,7 +33,7 @@ export async function runScenarios(
   try {
     for (const scenario of scenarios) {
       await beds.moveTo(scenario.path);
-      const taking = new Set(peers.filter((peer) => scenario.peers.includes(peer.name)));
+      const taking = new Set(peers.filter((peer) => scenario.peers.includes(peer.name) && !beds.failed.has(peer)));
       const samples = new Map([...taking].map((peer): [string, Sample[]] => [peer.name, []]));
       for (let round = 1; round <= scenario.rounds; round++) {
         for (const peer of taking) {
@@ -62,6 +62,8 @@ class Testbeds {
   #path: Path | undefined;
   #serial = 0;
   readonly #open = new Map<Peer, Testbed>();
+  /** Peers whose tunnel did not come up. */
+  readonly failed = new Set<Peer>();
 
   async moveTo(path: Path | undefined): Promise<void> {
     if (path?.lossPerMille === this.#path?.lossPerMille && path?.rttMs === this.#path?.rttMs) return;
@@ -70,7 +72,11 @@ class Testbeds {
   }
 
   async of(peer: Peer): Promise<Testbed> {
-    const bed = this.#open.get(peer) ?? (await openTestbed(peer, `${this.#serial++}`, this.#path));
+    const there = this.#open.get(peer);
+    if (there !== undefined) return there;
+    this.failed.add(peer);
+    const bed = await openTestbed(peer, `${this.#serial++}`, this.#path);
+    this.failed.delete(peer);
     this.#open.set(peer, bed);
     return bed;
   }

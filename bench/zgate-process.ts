@@ -48,14 +48,15 @@ export async function startRelay(
     ...[ZGATE, "relay", "--listen", `${RELAY_ADDRESS}:${port}`, ...credentials("relay")],
     ...["--admin", `127.0.0.1:${adminPort}`, "--state-dir", stateDir, ...options],
   ]);
-  await waitFor(
-    "the relay's /readyz",
-    async () => {
-      if (service.status !== undefined) throw service.failure("did not become ready");
-      return (await namespace.run(["curl", "-fsS", `http://127.0.0.1:${adminPort}/readyz`])).code === 0;
-    },
-    TUNNEL_UP_TIMEOUT_MS,
-  );
+  const look = async (): Promise<"ready" | "ended" | false> => {
+    if (service.status !== undefined) return "ended";
+    return (await namespace.run(["curl", "-fsS", `http://127.0.0.1:${adminPort}/readyz`])).code === 0 && "ready";
+  };
+  const outcome = await waitFor("/readyz", look, TUNNEL_UP_TIMEOUT_MS).catch(() => "late");
+  if (outcome !== "ready") {
+    await service.stop();
+    throw service.failure("did not become ready");
+  }
   return {
     service,
     async stop() {
