@@ -21,7 +21,7 @@ export function passphraseOption(purpose: string): Option {
 
 /** Bytes of a passphrase file that are read. */
 const MAX_PASSPHRASE_BYTES = 4096;
-/** Characters: the key derivation of PKCS #8 files is quick to try, so the passphrase itself must carry the strength. */
+/** Characters. */
 const MIN_PASSPHRASE_LENGTH = 12;
 
 /** A passphrase never stands on a command line, where every process list would show it. */

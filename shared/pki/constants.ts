@@ -16,7 +16,7 @@ export const ISSUING_LIFETIME_MS = 1825 * DAY_MS;
 /** Relays are few and looked after. */
 export const RELAY_LIFETIME_MS = 90 * DAY_MS;
 /** Clients renew by themselves; a short life bounds what a stolen key is worth. */
-export const CLIENT_LIFETIME_MS = DAY_MS;
+export const CLIENT_LIFETIME_MS = 24 * HOUR_MS;
 
 /** Characters of a name that goes into a common name (ub-common-name, RFC 5280 appendix A.1). */
 export const MAX_COMMON_NAME = 64;
@@ -38,7 +38,10 @@ export const LEAF_CRL_LIFETIME_MS = 7 * DAY_MS;
 /** The root's list only says that the issuing CA is not revoked, and its key may be kept offline. */
 export const ROOT_CRL_LIFETIME_MS = 365 * DAY_MS;
 /** A revoked certificate stays on the list this long after its end, for clocks that are behind. */
-export const CRL_KEEP_MS = DAY_MS;
+export const CRL_KEEP_MS = 24 * HOUR_MS;
 
 /** Bytes of a ledger: some 300 bytes an entry, so about 200,000 certificates. */
 export const MAX_LEDGER_BYTES = 64 << 20;
+
+/** Rounds of PBKDF2-HMAC-SHA-256 for the passphrase of a CA key (OWASP password storage cheat sheet, 2023). */
+export const PBKDF2_ITERATIONS = 600_000;

@@ -2,6 +2,7 @@
 import { createPrivateKey, createPublicKey, webcrypto } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { messageOf, ZgateError } from "../errors.ts";
+import { encryptPrivateKey } from "./encrypted-key.ts";
 
 export const KEY_TYPES = ["p256", "ed25519"] as const;
 export type KeyType = (typeof KEY_TYPES)[number];
@@ -32,9 +33,10 @@ export async function generateKey(type: KeyType): Promise<SigningKey> {
 /** PKCS #8 PEM, encrypted when there is a passphrase. */
 export async function privateKeyPem(key: SigningKey, passphrase?: string): Promise<string> {
   const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", key.privateKey));
-  const object = createPrivateKey({ key: pkcs8, format: "der", type: "pkcs8" });
-  const encryption = passphrase === undefined ? {} : { cipher: "aes-256-cbc", passphrase };
-  return object.export({ format: "pem", type: "pkcs8", ...encryption }).toString();
+  if (passphrase !== undefined) return await encryptPrivateKey(pkcs8, passphrase);
+  return createPrivateKey({ key: pkcs8, format: "der", type: "pkcs8" })
+    .export({ format: "pem", type: "pkcs8" })
+    .toString();
 }
 
 /** Reads a PEM key for signing. `file` names it in errors. Throws `ZG_PKI_INVALID`. */

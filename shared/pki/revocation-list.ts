@@ -10,6 +10,7 @@ import {
   X509CrlReason,
 } from "@peculiar/x509";
 import { messageOf, ZgateError } from "../errors.ts";
+import { derInteger } from "./der.ts";
 import { normalSerial } from "./identity.ts";
 import { SIGNING } from "./keys.ts";
 import type { RevokedEntry } from "./ledger.ts";
@@ -88,11 +89,4 @@ export class RevocationIndex {
 
 function evenLength(hexadecimal: string): string {
   return hexadecimal.length % 2 === 0 ? hexadecimal : `0${hexadecimal}`;
-}
-
-/** A non-negative INTEGER (X.690 section 8.3). */
-function derInteger(value: number): Uint8Array<ArrayBuffer> {
-  const hexadecimal = evenLength(value.toString(16));
-  const content = Buffer.from((Number.parseInt(hexadecimal.slice(0, 2), 16) > 0x7f ? "00" : "") + hexadecimal, "hex");
-  return Uint8Array.from([0x02, content.length, ...content]);
 }
