@@ -72,3 +72,42 @@ export const HOUSEKEEPING_MS = 1_000;
 export const IPV4_TCP_HEADERS = 40;
 /** IPv6 and TCP headers without options, bytes. */
 export const IPV6_TCP_HEADERS = 60;
+
+/** Sessions of one client at once, where the policy does not say: a newer one replaces the older. */
+export const DEFAULT_CLIENT_SESSIONS = 1;
+
+// Fragments
+
+/** Datagrams in fragments that a session may have in flight each way; 32 of the largest are 2 MB. */
+export const FRAGMENT_ENTRIES = 32;
+/** How long the later fragments may take, milliseconds: they follow at once or are lost. */
+export const FRAGMENT_MS = 5_000;
+
+// Answers
+
+/** ICMP errors and resets to one session, a second, and how many at once: a scan must not become a flood. */
+export const ANSWERS_PER_SECOND = 20;
+export const ANSWERS_BURST = 20;
+
+// Flows
+
+/** Flows of a session at once; beyond them a new one takes an idle one's place. A busy desktop has about 500. */
+export const MAX_SESSION_FLOWS = 16_384;
+/** Flows that a session's table has room for at first: an idle session must be small (3.5 KB). */
+export const FIRST_FLOWS = 32;
+/** Flows of all sessions, beyond the first ones of each, at about 110 bytes: bounds them to 220 MB. */
+export const MAX_FLOWS = 2_000_000;
+/** Places that a look-up visits at most. A table is at most half full, where chance needs more than 30 once in a million. */
+export const MAX_PROBES = 64;
+/** Idle time that ends a flow, milliseconds. TCP: RFC 5382 REQ-5, two hours and four minutes. */
+export const FLOW_IDLE_TCP_MS = 7_440_000;
+/** One side has sent its FIN: the TIME-WAIT of RFC 5382 REQ-5. */
+export const FLOW_IDLE_HALF_CLOSED_MS = 240_000;
+/** Both sides have, or there was a reset: time for what is still under way. */
+export const FLOW_IDLE_CLOSED_MS = 10_000;
+/** RFC 4787 REQ-5 recommends five minutes. */
+export const FLOW_IDLE_UDP_MS = 300_000;
+/** RFC 5508 REQ-2. */
+export const FLOW_IDLE_ICMP_MS = 60_000;
+/** As Linux's conntrack (nf_conntrack_generic_timeout). */
+export const FLOW_IDLE_OTHER_MS = 600_000;

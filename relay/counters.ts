@@ -48,6 +48,8 @@ export const FAMILIES = {
       "rate-limit",
       /** To a tunnel address that no session has. */
       "no-route",
+      /** Towards a client that did not open this flow. */
+      "no-flow",
       /** The session cannot keep up: its own queue is full. */
       "queue-full",
       /** The session is ending. */

@@ -16,6 +16,20 @@ export const PROTO_DESTINATION = 60;
 export const PROTO_SCTP = 132;
 export const PROTO_UDPLITE = 136;
 
+/** The packets of this protocol begin with a source and a destination port. */
+export function carriesPorts(protocol: number): boolean {
+  switch (protocol) {
+    case PROTO_TCP:
+    case PROTO_UDP:
+    case PROTO_UDPLITE:
+    case PROTO_SCTP:
+    case PROTO_DCCP:
+      return true;
+    default:
+      return false;
+  }
+}
+
 /** IPv4 header without options, bytes (RFC 791 section 3.1). */
 export const IPV4_HEADER = 20;
 /** IPv6 fixed header, bytes (RFC 8200 section 3). */

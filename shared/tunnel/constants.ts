@@ -72,3 +72,26 @@ export const MAX_STRUCTURED_FIELD = 256;
 /** The smallest and the largest TUN MTU that may be agreed (RFC 8200 section 5: IPv6 needs 1280). */
 export const MIN_TUN_MTU = 1280;
 export const MAX_TUN_MTU = MAX_IP_PACKET;
+
+/** Bytes of the control stream that are read at a time; capsules are small, DATAGRAM capsules up to 64 KB. */
+export const CAPSULE_READ_BYTES = 64 * 1024;
+
+/** Reads of one control stream before other streams have their turn. */
+export const CAPSULE_TURN_READS = 4;
+
+/** Capsules that wait for a peer that does not read, bytes: two of the largest ROUTE_ADVERTISEMENTs. */
+export const CAPSULE_QUEUE_BYTES = 2 * MAX_CAPSULE_VALUE;
+
+/** How an application-level end of a session is coded (docs/protocol.md section 6). */
+export const CLOSE_CODE = {
+  /** The same client opened a newer session. */
+  REPLACED: 0x7a67_0001,
+  /** The policy does not know the client any more, or has it disabled. */
+  FORBIDDEN: 0x7a67_0002,
+  /** The client's certificate was revoked, or expired. */
+  REVOKED: 0x7a67_0003,
+  /** The relay is going down. */
+  DRAINING: 0x7a67_0004,
+  /** An administrator ended the session. */
+  ADMIN: 0x7a67_0005,
+} as const;

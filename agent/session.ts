@@ -1,0 +1,197 @@
+/**
+ * One session with a relay, from the agent's side (docs/protocol.md):
+ *
+ *   SETTINGS ▸ control request ▸ 200 ▸ ADDRESS_ASSIGN, ROUTE_ADVERTISEMENT ▸ lanes ▸ open
+ *                               └▶ anything else: SessionRefused
+ */
+import { ZgateError } from "../shared/errors.ts";
+import type { Http3Connection } from "../shared/http3/connection.ts";
+import { fieldValue } from "../shared/http3/fields.ts";
+import type { Field } from "../shared/http3/fields.ts";
+import { HTTP3_CODE } from "../shared/http3/spec.ts";
+import type { Http3Stream } from "../shared/http3/stream.ts";
+import type { CloseInfo } from "../shared/native/quic.ts";
+import type { Prefix } from "../shared/packet/address.ts";
+import { rangePrefixes } from "../shared/packet/address-range.ts";
+import { decodeAddressAssign } from "../shared/tunnel/address-capsule.ts";
+import { CapsuleChannel } from "../shared/tunnel/capsule-channel.ts";
+import { CAPSULE_ADDRESS_ASSIGN, CAPSULE_ROUTE_ADVERTISEMENT } from "../shared/tunnel/constants.ts";
+import type { LanePump } from "../shared/tunnel/lane-pump.ts";
+import { LaneSender } from "../shared/tunnel/lane-sender.ts";
+import { maxFrameLength, readAgreement, requestFields } from "../shared/tunnel/negotiation.ts";
+import type { SessionAgreement, SessionWish } from "../shared/tunnel/negotiation.ts";
+import { CONNECT_IP_PATH, lanePath } from "../shared/tunnel/request-path.ts";
+import { decodeRouteAdvertisement } from "../shared/tunnel/route-capsule.ts";
+import { ASSIGN_TIMEOUT_MS } from "./constants.ts";
+import type { Downlink } from "./downlink.ts";
+
+/** The relay answered the control request with something else than 200. */
+export class SessionRefused extends ZgateError {
+  readonly status: number;
+  /** What `retry-after` says, in milliseconds. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(status: number, reason: string, retryAfterMs: number | undefined) {
+    super("ZG_SESSION_REFUSED", `the relay refused the session with ${status}: ${reason}`);
+    this.status = status;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+export interface SessionOptions {
+  /** `host:port`, for `:authority`. */
+  readonly authority: string;
+  readonly wish: SessionWish;
+  readonly pump: LanePump;
+  readonly downlink: Downlink;
+  /** The relay advertised other routes, after the session opened. */
+  readonly onRoutes: (routes: readonly Prefix[]) => void;
+}
+
+/** What ADDRESS_ASSIGN and ROUTE_ADVERTISEMENT say, in force until the next. */
+interface Assignment {
+  addresses: readonly Prefix[] | undefined;
+  routes: readonly Prefix[] | undefined;
+}
+
+export class AgentSession {
+  readonly agreement: SessionAgreement;
+  readonly addresses: readonly Prefix[];
+  readonly routes: readonly Prefix[];
+  readonly senders: readonly LaneSender[];
+  readonly closed: Promise<CloseInfo>;
+  readonly #http3: Http3Connection;
+
+  private constructor(
+    http3: Http3Connection,
+    agreement: SessionAgreement,
+    assignment: { addresses: readonly Prefix[]; routes: readonly Prefix[] },
+    senders: readonly LaneSender[],
+  ) {
+    this.#http3 = http3;
+    this.agreement = agreement;
+    this.addresses = assignment.addresses;
+    this.routes = assignment.routes;
+    this.senders = senders;
+    this.closed = http3.closed;
+  }
+
+  /** Rejects with `SessionRefused`, or another `ZgateError`; then the connection is closed. */
+  static async open(http3: Http3Connection, options: SessionOptions): Promise<AgentSession> {
+    try {
+      return await open(http3, options, (agreement, assignment, senders) => {
+        return new AgentSession(http3, agreement, assignment, senders);
+      });
+    } catch (error) {
+      http3.close(HTTP3_CODE.H3_NO_ERROR, "the session did not open");
+      throw error;
+    }
+  }
+
+  /** Ends the session in good order. */
+  close(reason: string): void {
+    this.#http3.close(HTTP3_CODE.H3_NO_ERROR, reason);
+  }
+}
+
+async function open(
+  http3: Http3Connection,
+  options: SessionOptions,
+  make: (
+    agreement: SessionAgreement,
+    assignment: { addresses: readonly Prefix[]; routes: readonly Prefix[] },
+    senders: readonly LaneSender[],
+  ) => AgentSession,
+): Promise<AgentSession> {
+  const settings = await http3.peerSettings;
+  if (!settings.enableConnectProtocol) {
+    throw new ZgateError("ZG_CONNECT_FAILED", `${options.authority} does not offer extended CONNECT: it is no relay`);
+  }
+  const control = await http3.request([
+    ...connectFields("connect-ip", options.authority, CONNECT_IP_PATH),
+    ["capsule-protocol", "?1"],
+    ...requestFields(options.wish),
+  ]);
+  checkStatus(control);
+  const agreement = readAgreement(control.response, options.wish);
+  if (agreement.lanes === 0) {
+    throw new ZgateError("ZG_CONNECT_FAILED", `${options.authority} offers no lanes: it is a plain RFC 9484 proxy`);
+  }
+  const assigned = readControl(http3, control, options.onRoutes);
+  const assignment = await assigned;
+  const senders = await Promise.all(
+    Array.from({ length: agreement.lanes }, (_, lane) => openLane(http3, lane, agreement, options)),
+  );
+  return make(agreement, assignment, senders);
+}
+
+function connectFields(protocol: string, authority: string, path: string): Field[] {
+  return [
+    [":method", "CONNECT"],
+    [":protocol", protocol],
+    [":scheme", "https"],
+    [":authority", authority],
+    [":path", path],
+  ];
+}
+
+function checkStatus(stream: Http3Stream): void {
+  const status = Number(fieldValue(stream.response, ":status"));
+  if (status === 200) return;
+  const reason = fieldValue(stream.response, "zgate-reason") ?? "it gave no reason";
+  const retryAfter = Number(fieldValue(stream.response, "retry-after"));
+  throw new SessionRefused(status, reason, Number.isFinite(retryAfter) ? retryAfter * 1000 : undefined);
+}
+
+async function openLane(
+  http3: Http3Connection,
+  lane: number,
+  agreement: SessionAgreement,
+  { authority, pump, downlink }: SessionOptions,
+): Promise<LaneSender> {
+  const stream = await http3.request(connectFields("zgate-lane", authority, lanePath(lane)));
+  checkStatus(stream);
+  pump.attach(stream, maxFrameLength(agreement), {
+    frames: (slab, from, reader) => downlink.write(slab, from, reader, agreement),
+    ended: (reason) => http3.close(HTTP3_CODE.H3_NO_ERROR, `lane ${lane}: ${reason}`),
+    broken: (reason) => http3.close(HTTP3_CODE.H3_MESSAGE_ERROR, `lane ${lane}: ${reason}`),
+  });
+  return new LaneSender(stream);
+}
+
+/** Follows the control stream; resolves when both addresses and routes have come for the first time. */
+function readControl(
+  http3: Http3Connection,
+  control: Http3Stream,
+  onRoutes: (routes: readonly Prefix[]) => void,
+): Promise<{ addresses: readonly Prefix[]; routes: readonly Prefix[] }> {
+  const first = Promise.withResolvers<{ addresses: readonly Prefix[]; routes: readonly Prefix[] }>();
+  const current: Assignment = { addresses: undefined, routes: undefined };
+  const late = setTimeout(() => {
+    first.reject(new ZgateError("ZG_CONNECT_FAILED", `the relay assigned no address within ${ASSIGN_TIMEOUT_MS} ms`));
+  }, ASSIGN_TIMEOUT_MS);
+  const fail = (code: number, error: ZgateError): void => {
+    first.reject(error);
+    http3.close(code, error.message);
+  };
+  // Kept alive by the stream's handlers.
+  new CapsuleChannel(control, {
+    onCapsule: (type, value) => {
+      if (type === CAPSULE_ADDRESS_ASSIGN) {
+        current.addresses = decodeAddressAssign(value).map(({ prefix }) => prefix);
+      } else if (type === CAPSULE_ROUTE_ADVERTISEMENT) {
+        const again = current.routes !== undefined;
+        current.routes = decodeRouteAdvertisement(value).flatMap(rangePrefixes);
+        if (again) onRoutes(current.routes);
+      }
+      const { addresses, routes } = current;
+      if (addresses !== undefined && routes !== undefined) first.resolve({ addresses, routes });
+    },
+    onEnd: (reason) => fail(HTTP3_CODE.H3_NO_ERROR, new ZgateError("ZG_CONNECTION_CLOSED", reason)),
+    onFault: (error) => fail(HTTP3_CODE.H3_DATAGRAM_ERROR, error),
+  });
+  void http3.closed.then(({ reason }) => {
+    first.reject(new ZgateError("ZG_CONNECTION_CLOSED", `the connection closed: ${reason}`));
+  });
+  return first.promise.finally(() => clearTimeout(late));
+}

@@ -1,0 +1,81 @@
+/**
+ * What the audit is told of flows: a denied one when it begins (programs repeat it, the audit limits it), an
+ * allowed one when it ends, with what passed.
+ */
+import { formatAddress } from "../shared/packet/address.ts";
+import type { Verdict } from "../shared/policy/compile.ts";
+import { unixMs } from "../shared/units.ts";
+import type { AuditLog } from "./audit-log.ts";
+import { COUNTER } from "./counters.ts";
+import type { Counters } from "./counters.ts";
+import { unpackVerdict } from "./flow-verdict.ts";
+import type { LivePolicy } from "./live-policy.ts";
+import type { Session } from "./session.ts";
+
+export class FlowAudit {
+  readonly #audit: AuditLog;
+  readonly #live: LivePolicy;
+  readonly #counters: Counters;
+
+  constructor(audit: AuditLog, live: LivePolicy, counters: Counters) {
+    this.#audit = audit;
+    this.#live = live;
+    this.#counters = counters;
+  }
+
+  /** A new flow was denied, or one in progress was cut. */
+  denied(session: Session, slot: number, verdict: Verdict): void {
+    if (verdict.log === false) return;
+    this.#record(session, slot, verdict);
+  }
+
+  /** Follows the flows of a session that opens. */
+  follow(session: Session): void {
+    session.flows.onEvicted = (slot) => {
+      this.#counters.add(COUNTER.flows.evicted);
+      this.#ended(session, slot);
+    };
+  }
+
+  /** Ends the flows that have been idle for too long. */
+  expire(session: Session, nowMs: number): void {
+    session.flows.expire(nowMs, (slot) => {
+      this.#counters.add(COUNTER.flows.expired);
+      this.#ended(session, slot);
+    });
+  }
+
+  /** The session ends, and with it every flow. */
+  endAll(session: Session): void {
+    session.flows.clear((slot) => this.#ended(session, slot));
+  }
+
+  #ended(session: Session, slot: number): void {
+    session.fragmentsUp.forget(slot);
+    session.fragmentsDown.forget(slot);
+    const verdict = unpackVerdict(session.flows.verdict(slot), this.#live.current);
+    if (verdict.action === "allow" && verdict.log !== false) this.#record(session, slot, verdict);
+  }
+
+  #record(session: Session, slot: number, verdict: Verdict): void {
+    const flow = session.flows.describe(slot);
+    const monotonicToUnix = Date.now() - performance.now();
+    this.#audit.flow({
+      session: session.id,
+      client: session.client,
+      start: unixMs(monotonicToUnix + flow.firstMs),
+      end: unixMs(monotonicToUnix + flow.lastMs),
+      protocol: flow.protocol,
+      src: formatAddress(flow.version, ...flow.src),
+      dst: formatAddress(flow.version, ...flow.dst),
+      ...(flow.hasPorts ? { srcPort: flow.srcPort, dstPort: flow.dstPort } : {}),
+      ...(flow.icmpType >= 0 ? { icmpType: flow.icmpType } : {}),
+      up: { packets: flow.upPackets, bytes: flow.upBytes },
+      down: { packets: flow.downPackets, bytes: flow.downBytes },
+      action: verdict.action,
+      rule: verdict.ruleId,
+      reason: verdict.reason,
+      generation: this.#live.generation,
+    });
+  }
+}

@@ -1,0 +1,273 @@
+/**
+ * The flows of one session: what was decided about each, and its packets and bytes both ways.
+ *
+ *   packet ▸ key ▸ hash ▸ index (open addressing, linear probing) ▸ slot ▸ columns of numbers
+ *
+ * Finding, counting, and adding to a table that need not grow allocate nothing. The table grows from a few
+ * flows to `MAX_SESSION_FLOWS` as far as the budget of the process lets it; then a new flow takes the place
+ * of an idle one of the same session, found by the clock (second chance): a flow with a packet since the hand
+ * came by is passed over.
+ *
+ * A probe is never longer than `MAX_PROBES`: whoever makes flows that collide evicts his own and costs no time.
+ */
+import { PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE, TCP_FIN, TCP_RST } from "../shared/packet/constants.ts";
+import type { FlowTarget } from "../shared/packet/flow.ts";
+import type { PacketView } from "../shared/packet/view.ts";
+import {
+  FIRST_FLOWS,
+  FLOW_IDLE_CLOSED_MS,
+  FLOW_IDLE_HALF_CLOSED_MS,
+  FLOW_IDLE_ICMP_MS,
+  FLOW_IDLE_OTHER_MS,
+  FLOW_IDLE_TCP_MS,
+  FLOW_IDLE_UDP_MS,
+  MAX_PROBES,
+  MAX_SESSION_FLOWS,
+} from "./constants.ts";
+import { FLOW_BUDGET } from "./flow-budget.ts";
+import type { FlowBudget } from "./flow-budget.ts";
+import { FlowColumns } from "./flow-columns.ts";
+import type { FlowRecord } from "./flow-columns.ts";
+import { hashKey, isKeyAt, KEY_WORDS, putKey, putReplyKey } from "./flow-key.ts";
+import type { FlowKeySource } from "./flow-key.ts";
+
+/** Told of each flow that leaves the table, while its slot can still be read. It changes nothing in the table. */
+export type FlowEnd = (slot: number) => void;
+
+/** States of a TCP flow, as bits: FIN seen from the client, FIN seen to the client, RST seen. */
+const FIN_UP = 1;
+const FIN_DOWN = 2;
+const RESET = 4;
+
+export class FlowTable {
+  readonly #seed: number;
+  readonly #onEnd: FlowEnd;
+  readonly #budget: FlowBudget;
+  readonly #key = new Int32Array(KEY_WORDS);
+  /** Slot + 1 at the position that a key hashes to or behind it; 0 is free. Twice as long as the columns. */
+  #index = new Int32Array(2 * FIRST_FLOWS);
+  #columns = new FlowColumns(FIRST_FLOWS);
+  /** Slots under this were used before; those of them that are free are in `#free`. */
+  #used = 0;
+  #free = new Int32Array(FIRST_FLOWS);
+  #freeCount = 0;
+  #hand = 0;
+
+  /** `seed`: a 32-bit number that the client does not know. */
+  constructor(seed: number, onEnd: FlowEnd, budget: FlowBudget = FLOW_BUDGET) {
+    this.#seed = seed | 0;
+    this.#onEnd = onEnd;
+    this.#budget = budget;
+  }
+
+  /** Flows in the table. */
+  get size(): number {
+    return this.#used - this.#freeCount;
+  }
+
+  /** The slot of the flow of a packet from the client; -1 when it is new. */
+  find(packet: FlowKeySource): number {
+    putKey(this.#key, packet);
+    return this.#probe();
+  }
+
+  /** The slot of the flow that a packet to the client answers; -1 when it answers none. */
+  findReply(packet: FlowKeySource): number {
+    putReplyKey(this.#key, packet);
+    return this.#probe();
+  }
+
+  /**
+   * Adds the flow of a packet from the client that `find` did not find, and returns its slot. `verdict` and
+   * `generation` are 32-bit numbers of the caller's. Counts nothing yet.
+   */
+  add(packet: FlowKeySource, verdict: number, generation: number, nowMs: number): number {
+    if (this.size === this.#columns.capacity && !this.#grow()) this.remove(this.#idlest());
+    putKey(this.#key, packet);
+    const position = this.#freePosition();
+    const slot = this.#freeCount > 0 ? this.#free[--this.#freeCount]! : this.#used++;
+    this.#index[position] = slot + 1;
+    this.#columns.start(slot, this.#key, verdict, generation, nowMs);
+    return slot;
+  }
+
+  /** Counts a packet from the client, fragments too. */
+  countUp(slot: number, view: PacketView, nowMs: number): void {
+    this.#columns.countUp(slot, view.totalLength, nowMs);
+    if ((view.tcpFlags & (TCP_FIN | TCP_RST)) !== 0) this.#note(slot, view.tcpFlags, FIN_UP);
+  }
+
+  /** Counts a packet to the client, fragments too. */
+  countDown(slot: number, view: PacketView, nowMs: number): void {
+    this.#columns.countDown(slot, view.totalLength, nowMs);
+    if ((view.tcpFlags & (TCP_FIN | TCP_RST)) !== 0) this.#note(slot, view.tcpFlags, FIN_DOWN);
+  }
+
+  /** What `add` or `judge` said last. */
+  verdict(slot: number): number {
+    return this.#columns.verdicts[slot]!;
+  }
+
+  /** The generation of that verdict. */
+  generation(slot: number): number {
+    return this.#columns.generations[slot]!;
+  }
+
+  /** Replaces the verdict. */
+  judge(slot: number, verdict: number, generation: number): void {
+    this.#columns.verdicts[slot] = verdict;
+    this.#columns.generations[slot] = generation;
+  }
+
+  /** The flow as a policy judges it: one object, valid until the next call. */
+  target(slot: number): FlowTarget {
+    return this.#columns.target(slot);
+  }
+
+  /** All that is known of a flow. */
+  record(slot: number): FlowRecord {
+    return this.#columns.record(slot);
+  }
+
+  /** Calls `visit` with the slot of each flow, which it may `judge` or `remove`. It adds none. */
+  forEach(visit: (slot: number) => void): void {
+    for (let slot = 0; slot < this.#used; slot++) {
+      if (this.#columns.isUsed(slot)) visit(slot);
+    }
+  }
+
+  /** Ends a flow. */
+  remove(slot: number): void {
+    this.#onEnd(slot);
+    this.#columns.copyKey(slot, this.#key);
+    this.#unlink(this.#positionOf(slot));
+    this.#release(slot);
+  }
+
+  /** Ends the flows that were idle for longer than their protocol grants. */
+  expire(nowMs: number): void {
+    this.forEach((slot) => {
+      const idleMs = nowMs - this.#columns.lastMs[slot]!;
+      if (idleMs > idleLimit(this.#columns.protocol(slot), this.#columns.states[slot]!)) this.remove(slot);
+    });
+  }
+
+  /** Ends all flows and gives the room back: the session is over. */
+  close(): void {
+    this.forEach(this.#onEnd);
+    this.#budget.giveBack(this.#columns.capacity - FIRST_FLOWS);
+    this.#columns = new FlowColumns(FIRST_FLOWS);
+    this.#index = new Int32Array(2 * FIRST_FLOWS);
+    this.#free = new Int32Array(FIRST_FLOWS);
+    this.#used = 0;
+    this.#freeCount = 0;
+    this.#hand = 0;
+  }
+
+  #note(slot: number, tcpFlags: number, fin: number): void {
+    const bits = ((tcpFlags & TCP_FIN) !== 0 ? fin : 0) | ((tcpFlags & TCP_RST) !== 0 ? RESET : 0);
+    this.#columns.states[slot] = this.#columns.states[slot]! | bits;
+  }
+
+  /** The slot of the flow whose key is in `#key`. */
+  #probe(): number {
+    const index = this.#index;
+    const keys = this.#columns.keys;
+    const mask = index.length - 1;
+    let position = hashKey(this.#key, this.#seed) & mask;
+    for (let probes = 0; probes < MAX_PROBES; probes++) {
+      const entry = index[position]!;
+      if (entry === 0) return -1;
+      if (isKeyAt(this.#key, keys, (entry - 1) * KEY_WORDS)) return entry - 1;
+      position = (position + 1) & mask;
+    }
+    return -1;
+  }
+
+  /**
+   * A free position for the key in `#key`. When all that a probe would look at are taken, the flow at the
+   * first of them ends: the newcomer stands where it stood, so every other flow is still found.
+   */
+  #freePosition(): number {
+    const mask = this.#index.length - 1;
+    const home = hashKey(this.#key, this.#seed) & mask;
+    for (let probes = 0; probes < MAX_PROBES; probes++) {
+      const position = (home + probes) & mask;
+      if (this.#index[position] === 0) return position;
+    }
+    const victim = this.#index[home]! - 1;
+    this.#onEnd(victim);
+    this.#release(victim);
+    return home;
+  }
+
+  /** Where the index has `slot`, whose key is in `#key`. */
+  #positionOf(slot: number): number {
+    const mask = this.#index.length - 1;
+    let position = hashKey(this.#key, this.#seed) & mask;
+    while (this.#index[position] !== slot + 1) position = (position + 1) & mask;
+    return position;
+  }
+
+  /** Frees a position and moves up those behind it that were displaced by it, so that no probe stops early. */
+  #unlink(position: number): void {
+    const index = this.#index;
+    const mask = index.length - 1;
+    let hole = position;
+    for (let next = (hole + 1) & mask; index[next] !== 0; next = (next + 1) & mask) {
+      this.#columns.copyKey(index[next]! - 1, this.#key);
+      const home = hashKey(this.#key, this.#seed) & mask;
+      if (((next - home) & mask) < ((next - hole) & mask)) continue;
+      index[hole] = index[next]!;
+      hole = next;
+    }
+    index[hole] = 0;
+  }
+
+  #release(slot: number): void {
+    this.#columns.end(slot);
+    this.#free[this.#freeCount++] = slot;
+  }
+
+  /** The first slot from the hand on that had no packet since the hand last came by. All slots are in use. */
+  #idlest(): number {
+    const { recent, capacity } = this.#columns;
+    while (recent[this.#hand] === 1) {
+      recent[this.#hand] = 0;
+      this.#hand = (this.#hand + 1) % capacity;
+    }
+    const slot = this.#hand;
+    this.#hand = (this.#hand + 1) % capacity;
+    return slot;
+  }
+
+  /** Doubles the table. False when it is as large as it may be. */
+  #grow(): boolean {
+    const { capacity } = this.#columns;
+    if (2 * capacity > MAX_SESSION_FLOWS || !this.#budget.take(capacity)) return false;
+    this.#columns = this.#columns.grown(2 * capacity);
+    this.#free = new Int32Array(2 * capacity);
+    this.#index = new Int32Array(4 * capacity);
+    for (let slot = 0; slot < capacity; slot++) {
+      this.#columns.copyKey(slot, this.#key);
+      this.#index[this.#freePosition()] = slot + 1;
+    }
+    return true;
+  }
+}
+
+function idleLimit(protocol: number, state: number): number {
+  switch (protocol) {
+    case PROTO_TCP:
+      if ((state & RESET) !== 0 || (state & (FIN_UP | FIN_DOWN)) === (FIN_UP | FIN_DOWN)) return FLOW_IDLE_CLOSED_MS;
+      return state === 0 ? FLOW_IDLE_TCP_MS : FLOW_IDLE_HALF_CLOSED_MS;
+    case PROTO_UDP:
+    case PROTO_UDPLITE:
+      return FLOW_IDLE_UDP_MS;
+    case PROTO_ICMP:
+    case PROTO_ICMPV6:
+      return FLOW_IDLE_ICMP_MS;
+    default:
+      return FLOW_IDLE_OTHER_MS;
+  }
+}

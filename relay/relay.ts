@@ -1,0 +1,239 @@
+/**
+ * The relay, put together: what it opens, in this order, and takes back in the other.
+ *
+ *   certificates, policy, audit ▸ TUN device ▸ addresses, forwarding, NAT ▸ admin ▸ QUIC: sessions are taken
+ *
+ *   SIGHUP reloads the policy. SIGTERM and SIGINT drain: GOAWAY, a grace period, then everything is closed.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "pino";
+import packageJson from "../package.json" with { type: "json" };
+import { LoopbackServer } from "../shared/admin/loopback-server.ts";
+import { formatHostPort } from "../shared/config/host-port.ts";
+import type { RelayConfig } from "../shared/config/relay-options.ts";
+import { messageOf } from "../shared/errors.ts";
+import { FileWatch } from "../shared/host/file-watch.ts";
+import { stopSignal } from "../shared/host/stop-signal.ts";
+import { createLogger } from "../shared/logging.ts";
+import { openQuicEndpoint, openTun } from "../shared/native/addon.ts";
+import type { HandshakeRefusal, QuicEndpoint } from "../shared/native/quic.ts";
+import type { Tun } from "../shared/native/tun.ts";
+import { formatAddress, parsePrefix } from "../shared/packet/address.ts";
+import type { Prefix } from "../shared/packet/address.ts";
+import { loadTlsFiles } from "../shared/pki/tls-files.ts";
+import { CLOSE_CODE } from "../shared/tunnel/constants.ts";
+import { LanePump } from "../shared/tunnel/lane-pump.ts";
+import { tunMtu, unixMs } from "../shared/units.ts";
+import { Acceptor } from "./acceptor.ts";
+import { buildAdmin } from "./admin.ts";
+import { Answers } from "./answers.ts";
+import { AuditLog } from "./audit-log.ts";
+import { CLOSE_TIMEOUT_MS, HOUSEKEEPING_MS } from "./constants.ts";
+import { COUNTER, Counters, handshakeRefusalReason } from "./counters.ts";
+import { Downlink } from "./downlink.ts";
+import { FlowAudit } from "./flow-audit.ts";
+import { LeasePool } from "./lease-pool.ts";
+import { LeaseStore } from "./lease-store.ts";
+import { LivePolicy } from "./live-policy.ts";
+import { RelayNat } from "./nat.ts";
+import { PolicyReports } from "./policy-reports.ts";
+import { RelayControl } from "./relay-control.ts";
+import { SessionRegistry } from "./session-registry.ts";
+import { Uplink } from "./uplink.ts";
+
+/** Runs until SIGINT or SIGTERM, then puts the machine back as it was. Rejects when it cannot start. */
+export async function runRelay(config: RelayConfig): Promise<void> {
+  const stop = stopSignal();
+  const log = createLogger({ level: config.logLevel, name: "relay" });
+  const relay = await Relay.start(config, log);
+  try {
+    if (!stop.aborted) await new Promise((resolve) => stop.addEventListener("abort", resolve, { once: true }));
+    await relay.drain();
+  } finally {
+    await relay.close();
+  }
+}
+
+class Relay {
+  readonly #config: RelayConfig;
+  readonly #log: Logger;
+  readonly #counters = new Counters();
+  /** What `close` takes back, the last opened first. */
+  readonly #closers: (() => unknown)[] = [];
+  #sessions: SessionRegistry | undefined;
+  #acceptor: Acceptor | undefined;
+
+  private constructor(config: RelayConfig, log: Logger) {
+    this.#config = config;
+    this.#log = log;
+  }
+
+  static async start(config: RelayConfig, log: Logger): Promise<Relay> {
+    const relay = new Relay(config, log);
+    try {
+      await relay.#open();
+      return relay;
+    } catch (error) {
+      await relay.close();
+      throw error;
+    }
+  }
+
+  /** Takes no new sessions and gives those that are open a while to move. */
+  async drain(): Promise<void> {
+    if (this.#acceptor === undefined || this.#sessions === undefined) return;
+    this.#acceptor.draining = true;
+    this.#sessions.goaway();
+    this.#log.info({ sessions: this.#sessions.size, graceMs: this.#config.drain }, "draining");
+    const until = performance.now() + this.#config.drain;
+    while (this.#sessions.size > 0 && performance.now() < until) await sleep(DRAIN_POLL_MS);
+  }
+
+  /** Takes back all that was opened. Nothing that fails here keeps the rest from being taken back. */
+  async close(): Promise<void> {
+    for (const closer of this.#closers.toReversed()) {
+      try {
+        await Promise.race([closer(), sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
+      } catch (error) {
+        this.#log.error(messageOf(error));
+      }
+    }
+    this.#closers.length = 0;
+  }
+
+  async #open(): Promise<void> {
+    const config = this.#config;
+    const log = this.#log;
+    const counters = this.#counters;
+    const tls = await loadTlsFiles(config, unixMs(Date.now()));
+    for (const warning of tls.warnings) log.warn(warning);
+    const audit = await AuditLog.open({
+      path: config.auditFile,
+      version: packageJson.version,
+      failClosed: false,
+      onHealth: (healthy, reason) => (healthy ? log.info("the audit log works again") : log.error({ reason }, "the audit log fails")),
+    });
+    this.#closers.push(() => audit.close());
+    const reports = new PolicyReports(log, audit, counters);
+    const live = await LivePolicy.open(config.policy, {
+      onSwap: () => sessions.policyChanged(),
+      onReload: (trigger, outcome) => reports.reloaded(live, trigger, outcome),
+    });
+    this.#closers.push(() => live.close());
+    reports.started(live);
+    const pools = { ipv4: parsePrefix(config.pool4), ipv6: parsePrefix(config.pool6) };
+    const pool = new LeasePool(pools.ipv4, pools.ipv6);
+    const leases = LeaseStore.open(config.stateDir, pool, log);
+    this.#closers.push(() => leases.save());
+    const tun = await this.#openDevice(pool, [pools.ipv4, pools.ipv6]);
+    const answers = new Answers(tun, { ipv4: pool.relayIpv4, ipv6: pool.relayIpv6 }, counters);
+    const flowAudit = new FlowAudit(audit, live, counters);
+    const uplink = new Uplink({ tun, pump: new LanePump(), counters, answers, flowAudit });
+    const sessions = new SessionRegistry({ log, live, pool, counters, audit, flowAudit, uplink });
+    this.#sessions = sessions;
+    new Downlink({ tun, pool, sessions, counters, answers });
+    const offer = { maxLanes: config.lanes, offload: "none", mtu: tunMtu(config.mtu) } as const;
+    const acceptor = new Acceptor({ log, live, pool, sessions, uplink, counters, audit, offer, maxSessions: config.maxSessions });
+    this.#acceptor = acceptor;
+    this.#every(HOUSEKEEPING_MS, () => {
+      const nowMs = performance.now();
+      for (const session of sessions) flowAudit.expire(session, nowMs);
+      leases.save();
+    });
+    const onHangup = (): void => void live.reload("signal");
+    process.on("SIGHUP", onHangup);
+    this.#closers.push(() => process.off("SIGHUP", onHangup));
+    if (config.admin !== null) {
+      const control = new RelayControl({ live, pool, sessions, counters, audit, reports, acceptor });
+      const admin = await LoopbackServer.open(config.admin, buildAdmin(control));
+      this.#closers.push(() => admin.close());
+      log.info({ admin: admin.address }, "admin server listens");
+    }
+    const endpoint = this.#listen(tls.material, acceptor, audit);
+    this.#followCertificates(endpoint, tls.files);
+    this.#closers.push(() => sessions.endAll("drain", CLOSE_CODE.DRAINING, "the relay is going down"));
+    log.info(
+      {
+        listen: endpoint.localAddress,
+        certificate: tls.leaf.subject,
+        policy: live.generation,
+        ipv4: formatAddress(4, ...pool.relayIpv4),
+        ipv6: formatAddress(6, ...pool.relayIpv6),
+        tun: tun.name,
+      },
+      "relay is ready",
+    );
+  }
+
+  /** The TUN device with its addresses, forwarding and NAT. */
+  async #openDevice(pool: LeasePool, pools: readonly Prefix[]): Promise<Tun> {
+    const { tunName, mtu, nat, natInterface } = this.#config;
+    const host = new RelayNat(tunName);
+    const tun = openTun({ name: tunName, mtu, offload: false });
+    this.#closers.push(() => tun.close());
+    const restore = (): void => host.removeSync();
+    process.once("exit", restore);
+    this.#closers.push(() => {
+      process.off("exit", restore);
+      restore();
+    });
+    const warnings = await host.declare({
+      addresses: pools.map(({ version, length }) => {
+        const words = version === 4 ? pool.relayIpv4 : pool.relayIpv6;
+        return `${formatAddress(version, ...words)}/${length}`;
+      }),
+      mtu,
+      pools,
+      masquerade: nat ? (natInterface === undefined ? "any" : { interface: natInterface }) : "off",
+      reachable: [],
+    });
+    for (const warning of warnings) this.#log.warn(warning);
+    return tun;
+  }
+
+  #listen(server: Parameters<QuicEndpoint["setServerTls"]>[0], acceptor: Acceptor, audit: AuditLog): QuicEndpoint {
+    const { listen, idleTimeout, retry } = this.#config;
+    const endpoint = openQuicEndpoint({
+      bind: formatHostPort(listen),
+      server,
+      alpn: ["h3"],
+      transport: { idleTimeoutMs: idleTimeout },
+      retryAbove: retry,
+    });
+    this.#closers.push(() => endpoint.close(CLOSE_CODE.DRAINING, "the relay is going down"));
+    endpoint.onConnection = (quic) => acceptor.accept(quic);
+    endpoint.onRefused = (refusal) => this.#refused(refusal, audit);
+    return endpoint;
+  }
+
+  #refused({ remote, code, reason }: HandshakeRefusal, audit: AuditLog): void {
+    this.#counters.add(COUNTER.handshakesRefused[handshakeRefusalReason(code)]);
+    this.#log.warn({ remote, code, reason }, `handshake refused: ${reason}`);
+    audit.refusal({ what: "handshake", remote, code, reason });
+  }
+
+  /** Takes renewed certificates, keys, CAs and revocation lists without a restart; broken ones are refused. */
+  #followCertificates(endpoint: QuicEndpoint, files: readonly string[]): void {
+    const reload = async (): Promise<void> => {
+      try {
+        const { material, leaf, warnings } = await loadTlsFiles(this.#config, unixMs(Date.now()));
+        endpoint.setServerTls(material);
+        for (const warning of warnings) this.#log.warn(warning);
+        this.#log.info({ certificate: leaf.subject, notAfter: new Date(leaf.notAfter) }, "certificates were reloaded");
+      } catch (error) {
+        this.#log.error(`certificates stay as they were: ${messageOf(error)}`);
+      }
+    };
+    const watch = new FileWatch(files, () => void reload());
+    this.#closers.push(() => watch.close());
+  }
+
+  #every(ms: number, work: () => void): void {
+    const timer = setInterval(work, ms);
+    timer.unref();
+    this.#closers.push(() => clearInterval(timer));
+  }
+}
+
+/** How often a drain looks whether all sessions are gone. Milliseconds. */
+const DRAIN_POLL_MS = 50;

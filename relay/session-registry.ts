@@ -1,0 +1,250 @@
+/**
+ * The life of every session after its 200: what its client is told, when it ends and why.
+ *
+ *   open ▸ tables, ADDRESS_ASSIGN, ROUTE_ADVERTISEMENT, audit
+ *   policyChanged ▸ the client gone from the policy: end ▸ else routes again where they differ
+ *   end, lost ▸ tables, lease, audit; what ended already stays ended
+ */
+import type { Logger } from "pino";
+import { ZgateError } from "../shared/errors.ts";
+import { HTTP3_CODE } from "../shared/http3/spec.ts";
+import type { CloseInfo } from "../shared/native/quic.ts";
+import { formatAddress } from "../shared/packet/address.ts";
+import { decodeAddressRequest, encodeAddressAssign } from "../shared/tunnel/address-capsule.ts";
+import type { AddressEntry } from "../shared/tunnel/address-capsule.ts";
+import { CapsuleChannel } from "../shared/tunnel/capsule-channel.ts";
+import { CAPSULE_ADDRESS_REQUEST, CAPSULE_DATAGRAM, CLOSE_CODE } from "../shared/tunnel/constants.ts";
+import { encodeRouteAdvertisement } from "../shared/tunnel/route-capsule.ts";
+import { unixMs } from "../shared/units.ts";
+import type { AuditLog } from "./audit-log.ts";
+import { COUNTER } from "./counters.ts";
+import type { Counters } from "./counters.ts";
+import type { FlowAudit } from "./flow-audit.ts";
+import { isAllowed, packVerdict } from "./flow-verdict.ts";
+import type { Lease, LeasePool } from "./lease-pool.ts";
+import type { LivePolicy } from "./live-policy.ts";
+import type { EndReason, Session } from "./session.ts";
+import { SessionTable } from "./session-table.ts";
+import type { Uplink } from "./uplink.ts";
+
+export interface RegistryParts {
+  readonly log: Logger;
+  readonly live: LivePolicy;
+  readonly pool: LeasePool;
+  readonly counters: Counters;
+  readonly audit: AuditLog;
+  readonly flowAudit: FlowAudit;
+  readonly uplink: Uplink;
+}
+
+/** What the registry keeps of a session beside the session itself. */
+interface Channel {
+  readonly capsules: CapsuleChannel;
+  /** The ROUTE_ADVERTISEMENT that was sent last. */
+  advertised: Uint8Array;
+}
+
+export class SessionRegistry {
+  readonly #parts: RegistryParts;
+  readonly #table = new SessionTable<Session>();
+  readonly #channels = new Map<Session, Channel>();
+
+  constructor(parts: RegistryParts) {
+    this.#parts = parts;
+  }
+
+  get size(): number {
+    return this.#table.size;
+  }
+
+  [Symbol.iterator](): IterableIterator<Session> {
+    return this.#table[Symbol.iterator]();
+  }
+
+  /** The session that leases this slot. */
+  at(slot: number): Session | undefined {
+    return this.#table.at(slot);
+  }
+
+  byId(id: string): Session | undefined {
+    return this.#table.byId(id);
+  }
+
+  ofClient(client: string): readonly Session[] {
+    return this.#table.ofClient(client);
+  }
+
+  /** Ends the client's oldest sessions until it has fewer than `limit`: the newest one is the one that lives. */
+  makeRoomFor(client: string, limit: number): void {
+    for (const session of this.#table.ofClient(client).slice(0, this.#table.ofClient(client).length - limit + 1)) {
+      this.end(session, "replaced", CLOSE_CODE.REPLACED, "the same client opened a newer session");
+    }
+  }
+
+  /** Takes over a session whose control request was just answered with 200. */
+  open(session: Session): void {
+    this.#table.add(session);
+    this.#parts.flowAudit.follow(session);
+    const capsules = new CapsuleChannel(session.control, {
+      onCapsule: (type, value) => this.#capsule(session, type, value),
+      onEnd: (reason) => this.end(session, "client", HTTP3_CODE.H3_NO_ERROR, reason),
+      onFault: (error) => this.end(session, "protocol-error", HTTP3_CODE.H3_DATAGRAM_ERROR, error.message),
+    });
+    const advertised = routesOf(session);
+    this.#channels.set(session, { capsules, advertised });
+    this.#send(session, encodeAddressAssign(assignment(session.lease, new Map())));
+    this.#send(session, advertised);
+    const { identity, lease } = session;
+    const { quic } = session.http3;
+    const ipv4 = formatAddress(4, ...lease.ipv4);
+    const ipv6 = formatAddress(6, ...lease.ipv6);
+    this.#parts.audit.sessionUp({
+      session: session.id,
+      client: session.client,
+      remote: session.remote,
+      serial: identity.serial,
+      fingerprint: identity.fingerprint256,
+      notAfter: identity.notAfter,
+      ipv4,
+      ipv6,
+      group: quic.keyExchangeGroup,
+      cipher: quic.cipherSuite,
+      protocol: session.protocol,
+    });
+    this.#parts.log.info(
+      { session: session.id, client: session.client, remote: session.remote, ipv4, ipv6, group: quic.keyExchangeGroup },
+      "session is open",
+    );
+  }
+
+  /** Ends a session: its peer is told `code` and `detail`. Idempotent. */
+  end(session: Session, reason: EndReason, code: number, detail: string): void {
+    if (!this.#remove(session, reason, detail)) return;
+    session.http3.close(code, detail);
+  }
+
+  /** The connection of a session is gone. */
+  lost(session: Session, info: CloseInfo): void {
+    this.#remove(session, lossReason(info), info.reason);
+  }
+
+  endAll(reason: EndReason, code: number, detail: string): void {
+    for (const session of [...this.#table]) this.end(session, reason, code, detail);
+  }
+
+  /** Announces that the relay goes down. */
+  goaway(): void {
+    for (const session of this.#table) session.http3.goaway();
+  }
+
+  /** The policy in force is another one, or a time condition flipped. */
+  policyChanged(): void {
+    const { live } = this.#parts;
+    for (const session of [...this.#table]) {
+      const policy = live.current.client(session.client);
+      if (policy === undefined || !policy.enabled) {
+        const what = policy === undefined ? "does not know this client any more" : "has this client disabled";
+        this.end(session, "policy", CLOSE_CODE.FORBIDDEN, `the policy ${what}`);
+        continue;
+      }
+      session.policy = policy;
+      this.#rejudge(session);
+      this.#advertise(session);
+    }
+  }
+
+  /** Asks the policy in force about every flow in progress; what it denies now is cut. */
+  #rejudge(session: Session): void {
+    const { counters, flowAudit } = this.#parts;
+    const at = unixMs(Date.now());
+    session.flows.forEach((slot) => {
+      const verdict = session.policy.judge(session.flows.target(slot), at);
+      const wasAllowed = isAllowed(session.flows.verdict(slot));
+      session.flows.judge(slot, packVerdict(verdict));
+      if (verdict.action === "allow" || !wasAllowed) return;
+      counters.add(COUNTER.flows.cut);
+      flowAudit.denied(session, slot, verdict);
+    });
+  }
+
+  #advertise(session: Session): void {
+    const channel = this.#channels.get(session);
+    if (channel === undefined) return;
+    const routes = routesOf(session);
+    if (Buffer.compare(routes, channel.advertised) === 0) return;
+    channel.advertised = routes;
+    this.#send(session, routes);
+  }
+
+  #send(session: Session, capsule: Uint8Array): void {
+    if (this.#channels.get(session)?.capsules.send(capsule) === true) return;
+    this.end(session, "protocol-error", HTTP3_CODE.H3_EXCESSIVE_LOAD, "the client does not read its control stream");
+  }
+
+  #capsule(session: Session, type: number, value: Uint8Array): void {
+    switch (type) {
+      case CAPSULE_DATAGRAM:
+        if (session.agreement.lanes > 0) throw new ZgateError("ZG_CAPSULE", "DATAGRAM capsules have no place beside lanes");
+        this.#parts.uplink.datagram(session, value, 0, value.length);
+        return;
+      case CAPSULE_ADDRESS_REQUEST: {
+        const ids = new Map(decodeAddressRequest(value).map(({ requestId, prefix }) => [prefix.version, requestId]));
+        this.#send(session, encodeAddressAssign(assignment(session.lease, ids)));
+        return;
+      }
+      default:
+        // ADDRESS_ASSIGN and ROUTE_ADVERTISEMENT of a client offer a network behind it, which zgate does not use.
+        return;
+    }
+  }
+
+  #remove(session: Session, reason: EndReason, detail: string): boolean {
+    if (session.ended) return false;
+    session.ended = true;
+    this.#table.remove(session);
+    this.#channels.delete(session);
+    const { pool, flowAudit, counters, audit, log } = this.#parts;
+    pool.release(session.lease);
+    flowAudit.endAll(session);
+    counters.add(COUNTER.sessionsEnded[reason]);
+    audit.sessionDown({
+      session: session.id,
+      client: session.client,
+      remote: session.remote,
+      start: session.startedAt,
+      end: unixMs(Date.now()),
+      reason,
+      ...(detail === "" ? {} : { detail }),
+      up: { ...session.up },
+      down: { ...session.down },
+      dropped: session.dropped,
+    });
+    log.info({ session: session.id, client: session.client, reason, detail }, "session ended");
+    return true;
+  }
+}
+
+/** Both addresses of the lease; each answers the request of its family, where there was one. */
+function assignment(lease: Lease, requestIds: ReadonlyMap<number, number>): AddressEntry[] {
+  return [
+    { requestId: requestIds.get(4) ?? 0, prefix: { version: 4, words: lease.ipv4, length: 32 } },
+    { requestId: requestIds.get(6) ?? 0, prefix: { version: 6, words: lease.ipv6, length: 128 } },
+  ];
+}
+
+function routesOf(session: Session): Uint8Array {
+  return encodeRouteAdvertisement(session.policy.routes(unixMs(Date.now())));
+}
+
+function lossReason(info: CloseInfo): EndReason {
+  switch (info.source) {
+    case "idle-timeout":
+      return "idle";
+    case "peer-application":
+      return "client";
+    case "local":
+      return "internal-error";
+    default:
+      return "lost";
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * One authenticated agent on one QUIC connection, from its control stream's 200 to its end.
+ *
+ *   opening (`acceptor.ts`) ─▶ open ─▶ ended: told to the peer, taken from the tables, written to the audit
+ */
+import type { Http3Connection } from "../shared/http3/connection.ts";
+import type { Http3Stream } from "../shared/http3/stream.ts";
+import { formatAddress } from "../shared/packet/address.ts";
+import type { Identity } from "../shared/pki/identity.ts";
+import type { ClientPolicy } from "../shared/policy/compile.ts";
+import type { SessionAgreement } from "../shared/tunnel/negotiation.ts";
+import { unixMs } from "../shared/units.ts";
+import type { UnixMs } from "../shared/units.ts";
+import type { SessionStatus } from "./admin.ts";
+import type { Carrier } from "./carrier.ts";
+import { ANSWERS_BURST, ANSWERS_PER_SECOND } from "./constants.ts";
+import type { CounterName } from "./counters.ts";
+import { FlowTable } from "./flow-table.ts";
+import { FragmentTable } from "./fragment-table.ts";
+import type { Lease } from "./lease-pool.ts";
+import { TokenBucket } from "./token-bucket.ts";
+
+export interface SessionParts {
+  readonly id: string;
+  readonly identity: Identity;
+  readonly lease: Lease;
+  readonly agreement: SessionAgreement;
+  readonly http3: Http3Connection;
+  readonly control: Http3Stream;
+  readonly carrier: Carrier;
+  readonly policy: ClientPolicy;
+}
+
+/** Why a session ended: the counter's and the audit's word for it. */
+export type EndReason = CounterName<"sessionsEnded">;
+
+/** Packets and bytes of inner packets; plain numbers, because they change with every packet. */
+export class Traffic {
+  packets = 0;
+  bytes = 0;
+}
+
+export class Session {
+  readonly id: string;
+  readonly identity: Identity;
+  readonly lease: Lease;
+  readonly agreement: SessionAgreement;
+  readonly http3: Http3Connection;
+  readonly control: Http3Stream;
+  readonly carrier: Carrier;
+  readonly flows: FlowTable;
+  /** Of the policy in force; replaced when that is. */
+  policy: ClientPolicy;
+  readonly startedAt: UnixMs = unixMs(Date.now());
+  readonly remote: string;
+  /** From the client. */
+  readonly up = new Traffic();
+  /** To the client. */
+  readonly down = new Traffic();
+  /** Packets of this session that were dropped, either way. */
+  dropped = 0;
+  ended = false;
+  readonly fragmentsUp = new FragmentTable();
+  readonly fragmentsDown = new FragmentTable();
+  /** How many answers of the relay's own the client may cause. */
+  readonly answers = new TokenBucket(ANSWERS_PER_SECOND, ANSWERS_BURST);
+  /** The downlink has frames for this session that it has not flushed. */
+  touched = false;
+
+  constructor(parts: SessionParts) {
+    this.id = parts.id;
+    this.identity = parts.identity;
+    this.lease = parts.lease;
+    this.agreement = parts.agreement;
+    this.http3 = parts.http3;
+    this.control = parts.control;
+    this.carrier = parts.carrier;
+    this.flows = new FlowTable();
+    this.policy = parts.policy;
+    this.remote = parts.http3.quic.remote;
+  }
+
+  get client(): string {
+    return this.identity.name;
+  }
+
+  get protocol(): "zgate" | "connect-ip" {
+    return this.agreement.lanes > 0 ? "zgate" : "connect-ip";
+  }
+
+  status(): SessionStatus {
+    const { quic } = this.http3;
+    return {
+      id: this.id,
+      client: this.client,
+      remote: quic.remote,
+      ipv4: formatAddress(4, ...this.lease.ipv4),
+      ipv6: formatAddress(6, ...this.lease.ipv6),
+      since: new Date(this.startedAt).toISOString(),
+      group: quic.keyExchangeGroup,
+      cipher: quic.cipherSuite,
+      protocol: this.protocol,
+      lanes: this.agreement.lanes,
+      flows: this.flows.size,
+      rttMs: quic.stats().rttMs,
+      up: { ...this.up },
+      down: { ...this.down },
+      dropped: this.dropped,
+    };
+  }
+}

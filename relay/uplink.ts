@@ -1,0 +1,160 @@
+/**
+ * From the clients to the network: every frame is judged, the allowed ones go to the TUN device in runs.
+ *
+ *   frame ▸ parse ▸ source address ▸ martians ▸ flow (known: its verdict; new: ask the policy) ▸ run ▸ device
+ *             └────────────┴────────────┴───────────────┴─▶ dropped, counted; a denied flow is answered
+ */
+import type { Tun } from "../shared/native/tun.ts";
+import { isIcmpError } from "../shared/packet/icmp.ts";
+import { isMartian } from "../shared/packet/martian.ts";
+import { QuotedPacket } from "../shared/packet/quoted.ts";
+import { PacketView } from "../shared/packet/view.ts";
+import { CONTEXT_IP_PACKET, FRAME_HEADER, SLAB_HEADROOM } from "../shared/tunnel/constants.ts";
+import { putFrameLength } from "../shared/tunnel/frame.ts";
+import type { FrameReader } from "../shared/tunnel/frame.ts";
+import type { LanePump, LaneSource } from "../shared/tunnel/lane-pump.ts";
+import { newSlab } from "../shared/tunnel/slab.ts";
+import { unixMs } from "../shared/units.ts";
+import type { Answers } from "./answers.ts";
+import { COUNTER, malformedCounter } from "./counters.ts";
+import type { CounterIndex, Counters } from "./counters.ts";
+import type { FlowAudit } from "./flow-audit.ts";
+import { isAllowed, packVerdict } from "./flow-verdict.ts";
+import type { Session } from "./session.ts";
+
+export interface UplinkParts {
+  readonly tun: Tun;
+  readonly pump: LanePump;
+  readonly counters: Counters;
+  readonly answers: Answers;
+  readonly flowAudit: FlowAudit;
+}
+
+/** A lane ended; `broken`: because its client broke the framing. */
+export type LaneEnd = (reason: string, broken: boolean) => void;
+
+export class Uplink {
+  readonly #parts: UplinkParts;
+  readonly #view = new PacketView();
+  readonly #quoted = new QuotedPacket();
+  /** For packets that did not come in a frame. */
+  readonly #datagramSlab = newSlab();
+
+  constructor(parts: UplinkParts) {
+    this.#parts = parts;
+  }
+
+  /** Reads a lane's frames, of at most `maxLength` bytes, from now on. */
+  attach(session: Session, source: LaneSource, maxLength: number, onEnd: LaneEnd): void {
+    this.#parts.pump.attach(source, maxLength, {
+      frames: (slab, from, reader) => this.#frames(session, slab, from, reader),
+      ended: (reason) => onEnd(reason, false),
+      broken: (reason) => onEnd(reason, true),
+    });
+  }
+
+  /** Takes an HTTP Datagram `bytes[from, to)`: a context id and a packet (RFC 9484 section 6). */
+  datagram(session: Session, bytes: Uint8Array, from: number, to: number): void {
+    if (session.ended || to - from < 2 || bytes[from] !== CONTEXT_IP_PACKET) return;
+    const length = to - from - 1;
+    const slab = this.#datagramSlab;
+    const at = SLAB_HEADROOM + FRAME_HEADER;
+    slab.set(bytes.subarray(from + 1, to), at);
+    putFrameLength(slab, SLAB_HEADROOM, length);
+    if (this.#admit(session, slab, at, at + length, performance.now())) {
+      this.#write(slab, SLAB_HEADROOM, at + length);
+    }
+  }
+
+  #frames(session: Session, slab: Uint8Array, from: number, reader: FrameReader): void {
+    const nowMs = performance.now();
+    let runFrom = from;
+    let runTo = from;
+    while (!session.ended && reader.next()) {
+      if (this.#admit(session, slab, reader.from, reader.to, nowMs)) {
+        runTo = reader.to;
+        continue;
+      }
+      if (runTo > runFrom) this.#write(slab, runFrom, runTo);
+      runFrom = runTo = reader.to;
+    }
+    if (runTo > runFrom) this.#write(slab, runFrom, runTo);
+  }
+
+  #write(slab: Uint8Array, from: number, to: number): void {
+    this.#parts.tun.write(slab, from, to);
+  }
+
+  /** Whether the packet `slab[from, to)` may go to the network. */
+  #admit(session: Session, slab: Uint8Array, from: number, to: number, nowMs: number): boolean {
+    const view = this.#view;
+    if (!view.parse(slab, from, to)) return this.#drop(session, malformedCounter(view.fault));
+    if (!isOwnSource(session, view)) return this.#drop(session, COUNTER.dropped["source-address"]);
+    if (isMartian(view.version, view.dst0, view.dst1, view.dst2, view.dst3)) {
+      return this.#drop(session, COUNTER.dropped["destination-address"]);
+    }
+    const slot = this.#flowOf(session, slab, nowMs);
+    if (slot === RELATED) return this.#pass(session);
+    if (slot === ORPHAN) return this.#drop(session, COUNTER.dropped["fragment-orphan"]);
+    const { flows } = session;
+    flows.countUp(slot, view, nowMs);
+    if (isAllowed(flows.verdict(slot))) return this.#pass(session);
+    this.#parts.answers.refuse(session, view, slab, nowMs);
+    return this.#drop(session, COUNTER.dropped["policy-deny"]);
+  }
+
+  /** The slot of the packet's flow, which is opened when it is new; `ORPHAN` or `RELATED` when it has none. */
+  #flowOf(session: Session, slab: Uint8Array, nowMs: number): number {
+    const view = this.#view;
+    const { flows } = session;
+    if (view.isLaterFragment) return session.fragmentsUp.find(view, nowMs);
+    let slot = flows.find(view);
+    if (slot < 0 && isIcmpError(view.version, view.icmpType) && this.#isRelated(session, slab)) return RELATED;
+    if (slot < 0) slot = this.#open(session, nowMs);
+    if (view.isFragment) session.fragmentsUp.remember(view, slot, nowMs);
+    return slot;
+  }
+
+  #open(session: Session, nowMs: number): number {
+    const { counters, flowAudit } = this.#parts;
+    const verdict = session.policy.judge(this.#view, unixMs(Date.now()));
+    const slot = session.flows.insert(this.#view, packVerdict(verdict), nowMs);
+    counters.add(verdict.action === "allow" ? COUNTER.flows.allowed : COUNTER.flows.denied);
+    if (verdict.action === "deny") flowAudit.denied(session, slot, verdict);
+    return slot;
+  }
+
+  /** An ICMP error of the client about a packet that came to it in an allowed flow, back to who sent that packet. */
+  #isRelated(session: Session, slab: Uint8Array): boolean {
+    const view = this.#view;
+    const quoted = this.#quoted;
+    if (!quoted.parse(slab, view)) return false;
+    const backToSender =
+      quoted.src0 === view.dst0 && quoted.src1 === view.dst1 && quoted.src2 === view.dst2 && quoted.src3 === view.dst3;
+    const slot = backToSender ? session.flows.findReply(quoted) : -1;
+    return slot >= 0 && isAllowed(session.flows.verdict(slot));
+  }
+
+  #pass(session: Session): true {
+    session.up.packets++;
+    session.up.bytes += this.#view.totalLength;
+    this.#parts.counters.add(COUNTER.packets["from-client"]);
+    this.#parts.counters.add(COUNTER.bytes["from-client"], this.#view.totalLength);
+    return true;
+  }
+
+  #drop(session: Session, counter: CounterIndex): false {
+    session.dropped++;
+    this.#parts.counters.add(counter);
+    return false;
+  }
+}
+
+/** Instead of a slot: a fragment whose first one is not known; an ICMP error about an allowed flow. */
+const ORPHAN = -1;
+const RELATED = -2;
+
+function isOwnSource({ lease }: Session, view: PacketView): boolean {
+  const own = view.version === 4 ? lease.ipv4 : lease.ipv6;
+  return view.src3 === own[3] && view.src2 === own[2] && view.src1 === own[1] && view.src0 === own[0];
+}
