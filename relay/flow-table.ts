@@ -10,6 +10,7 @@
  *
  * A probe is never longer than `MAX_PROBES`: whoever makes flows that collide evicts his own and costs no time.
  */
+import { randomInt } from "node:crypto";
 import { PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE, TCP_FIN, TCP_RST } from "../shared/packet/constants.ts";
 import type { FlowTarget } from "../shared/packet/flow.ts";
 import type { PacketView } from "../shared/packet/view.ts";
@@ -29,20 +30,25 @@ import type { FlowBudget } from "./flow-budget.ts";
 import { FlowColumns } from "./flow-columns.ts";
 import type { FlowRecord } from "./flow-columns.ts";
 import { hashKey, isKeyAt, KEY_WORDS, putKey, putReplyKey } from "./flow-key.ts";
-import type { FlowKeySource } from "./flow-key.ts";
+import type { FlowSource } from "./flow-key.ts";
 
-/** Told of each flow that leaves the table, while its slot can still be read. It changes nothing in the table. */
+/** Told of a flow that leaves the table, while its slot can still be read. It changes nothing in the table. */
 export type FlowEnd = (slot: number) => void;
 
-/** States of a TCP flow, as bits: FIN seen from the client, FIN seen to the client, RST seen. */
+/** States, as bits. TCP: FIN seen from the client, FIN seen to the client, RST seen. */
 const FIN_UP = 1;
 const FIN_DOWN = 2;
 const RESET = 4;
+const CLOSING = FIN_UP | FIN_DOWN | RESET;
+/** Of any protocol: it was allowed and is not any more. */
+const CUT = 8;
 
 export class FlowTable {
-  readonly #seed: number;
-  readonly #onEnd: FlowEnd;
+  /** Told of a flow that ends because a new one takes its place. */
+  onEvicted: FlowEnd | undefined;
+
   readonly #budget: FlowBudget;
+  readonly #seed: number;
   readonly #key = new Int32Array(KEY_WORDS);
   /** Slot + 1 at the position that a key hashes to or behind it; 0 is free. Twice as long as the columns. */
   #index = new Int32Array(2 * FIRST_FLOWS);
@@ -54,10 +60,9 @@ export class FlowTable {
   #hand = 0;
 
   /** `seed`: a 32-bit number that the client does not know. */
-  constructor(seed: number, onEnd: FlowEnd, budget: FlowBudget = FLOW_BUDGET) {
-    this.#seed = seed | 0;
-    this.#onEnd = onEnd;
+  constructor(budget: FlowBudget = FLOW_BUDGET, seed: number = randomInt(2 ** 32)) {
     this.#budget = budget;
+    this.#seed = seed | 0;
   }
 
   /** Flows in the table. */
@@ -66,28 +71,28 @@ export class FlowTable {
   }
 
   /** The slot of the flow of a packet from the client; -1 when it is new. */
-  find(packet: FlowKeySource): number {
+  find(packet: FlowSource): number {
     putKey(this.#key, packet);
     return this.#probe();
   }
 
   /** The slot of the flow that a packet to the client answers; -1 when it answers none. */
-  findReply(packet: FlowKeySource): number {
+  findReply(packet: FlowSource): number {
     putReplyKey(this.#key, packet);
     return this.#probe();
   }
 
   /**
-   * Adds the flow of a packet from the client that `find` did not find, and returns its slot. `verdict` and
-   * `generation` are 32-bit numbers of the caller's. Counts nothing yet.
+   * Adds the flow of a packet from the client that `find` did not find, and returns its slot. `verdict` is a
+   * 32-bit number of the caller's. Counts nothing yet.
    */
-  add(packet: FlowKeySource, verdict: number, generation: number, nowMs: number): number {
-    if (this.size === this.#columns.capacity && !this.#grow()) this.remove(this.#idlest());
+  insert(packet: FlowSource, verdict: number, nowMs: number): number {
+    if (this.size === this.#columns.capacity && !this.#grow()) this.#evict(this.#idlest());
     putKey(this.#key, packet);
     const position = this.#freePosition();
     const slot = this.#freeCount > 0 ? this.#free[--this.#freeCount]! : this.#used++;
     this.#index[position] = slot + 1;
-    this.#columns.start(slot, this.#key, verdict, generation, nowMs);
+    this.#columns.start(slot, this.#key, verdict, nowMs);
     return slot;
   }
 
@@ -103,20 +108,26 @@ export class FlowTable {
     if ((view.tcpFlags & (TCP_FIN | TCP_RST)) !== 0) this.#note(slot, view.tcpFlags, FIN_DOWN);
   }
 
-  /** What `add` or `judge` said last. */
+  /** What `insert`, `judge` or `cut` said last. */
   verdict(slot: number): number {
     return this.#columns.verdicts[slot]!;
   }
 
-  /** The generation of that verdict. */
-  generation(slot: number): number {
-    return this.#columns.generations[slot]!;
+  /** Replaces the verdict of a flow; it is not cut, or not any more. */
+  judge(slot: number, verdict: number): void {
+    this.#columns.verdicts[slot] = verdict;
+    this.#columns.states[slot] = this.#columns.states[slot]! & ~CUT;
   }
 
-  /** Replaces the verdict. */
-  judge(slot: number, verdict: number, generation: number): void {
+  /** Replaces the verdict of a flow in progress by one that denies it. */
+  cut(slot: number, verdict: number): void {
     this.#columns.verdicts[slot] = verdict;
-    this.#columns.generations[slot] = generation;
+    this.#columns.states[slot] = this.#columns.states[slot]! | CUT;
+  }
+
+  /** The flow was in progress when it was denied. */
+  wasCut(slot: number): boolean {
+    return (this.#columns.states[slot]! & CUT) !== 0;
   }
 
   /** The flow as a policy judges it: one object, valid until the next call. */
@@ -125,11 +136,11 @@ export class FlowTable {
   }
 
   /** All that is known of a flow. */
-  record(slot: number): FlowRecord {
+  describe(slot: number): FlowRecord {
     return this.#columns.record(slot);
   }
 
-  /** Calls `visit` with the slot of each flow, which it may `judge` or `remove`. It adds none. */
+  /** Calls `visit` with the slot of each flow, which it may `judge`, `cut` or `remove`. It inserts none. */
   forEach(visit: (slot: number) => void): void {
     for (let slot = 0; slot < this.#used; slot++) {
       if (this.#columns.isUsed(slot)) visit(slot);
@@ -138,23 +149,24 @@ export class FlowTable {
 
   /** Ends a flow. */
   remove(slot: number): void {
-    this.#onEnd(slot);
     this.#columns.copyKey(slot, this.#key);
     this.#unlink(this.#positionOf(slot));
     this.#release(slot);
   }
 
   /** Ends the flows that were idle for longer than their protocol grants. */
-  expire(nowMs: number): void {
+  expire(nowMs: number, onEnd: FlowEnd): void {
     this.forEach((slot) => {
       const idleMs = nowMs - this.#columns.lastMs[slot]!;
-      if (idleMs > idleLimit(this.#columns.protocol(slot), this.#columns.states[slot]!)) this.remove(slot);
+      if (idleMs <= idleLimit(this.#columns.protocol(slot), this.#columns.states[slot]!)) return;
+      onEnd(slot);
+      this.remove(slot);
     });
   }
 
   /** Ends all flows and gives the room back: the session is over. */
-  close(): void {
-    this.forEach(this.#onEnd);
+  clear(onEnd: FlowEnd): void {
+    this.forEach(onEnd);
     this.#budget.giveBack(this.#columns.capacity - FIRST_FLOWS);
     this.#columns = new FlowColumns(FIRST_FLOWS);
     this.#index = new Int32Array(2 * FIRST_FLOWS);
@@ -196,7 +208,7 @@ export class FlowTable {
       if (this.#index[position] === 0) return position;
     }
     const victim = this.#index[home]! - 1;
-    this.#onEnd(victim);
+    this.onEvicted?.(victim);
     this.#release(victim);
     return home;
   }
@@ -222,6 +234,11 @@ export class FlowTable {
       hole = next;
     }
     index[hole] = 0;
+  }
+
+  #evict(slot: number): void {
+    this.onEvicted?.(slot);
+    this.remove(slot);
   }
 
   #release(slot: number): void {
@@ -260,7 +277,7 @@ function idleLimit(protocol: number, state: number): number {
   switch (protocol) {
     case PROTO_TCP:
       if ((state & RESET) !== 0 || (state & (FIN_UP | FIN_DOWN)) === (FIN_UP | FIN_DOWN)) return FLOW_IDLE_CLOSED_MS;
-      return state === 0 ? FLOW_IDLE_TCP_MS : FLOW_IDLE_HALF_CLOSED_MS;
+      return (state & CLOSING) === 0 ? FLOW_IDLE_TCP_MS : FLOW_IDLE_HALF_CLOSED_MS;
     case PROTO_UDP:
     case PROTO_UDPLITE:
       return FLOW_IDLE_UDP_MS;
