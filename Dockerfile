@@ -19,12 +19,18 @@ RUN npm ci --omit=dev --no-audit --no-fund
 
 FROM ${NODE_IMAGE}
 RUN apt-get update \
-  && apt-get install -y --no-install-recommends curl iproute2 iputils-ping nftables \
+  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends curl iproute2 iputils-ping nftables \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/zgate
 COPY --from=modules /build/node_modules node_modules
 COPY --from=addon /build/native/target/release/libzgate_native.so native/target/release/
-COPY . .
+COPY package.json ./
+COPY shared shared
+COPY agent agent
+COPY relay relay
+COPY cli cli
+COPY tools tools
+COPY e2e e2e
 RUN ln -s /opt/zgate/cli/zgate /usr/local/bin/zgate
 ENV NODE_ENV=production
 ENTRYPOINT ["zgate"]

@@ -48,7 +48,7 @@ make_base_images() {
 
   echo "ci: making $node_image and $rust_image"
   root=$engine_folder/root
-  debootstrap --variant=minbase --include=ca-certificates,build-essential bookworm "$root" >"$engine_folder/debootstrap.log" 2>&1 ||
+  debootstrap --variant=minbase --include=ca-certificates bookworm "$root" >"$engine_folder/debootstrap.log" 2>&1 ||
     { tail -n 20 "$engine_folder/debootstrap.log" >&2; return 1; }
   # What this machine trusts and how it reaches packages holds inside too.
   cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
@@ -64,12 +64,11 @@ make_base_images() {
   local trust="ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt CARGO_HTTP_CAINFO=/etc/ssl/certs/ca-certificates.crt"
   tar -C "$root" -c . | docker import --change "$trust" --change 'CMD ["node"]' - "$node_image" >/dev/null
 
-  # The toolchain without its documentation, where the official image has it.
-  tar -C "$(rustc --print sysroot)" -c --exclude=./share --transform 's|^\.|./usr/local|' . >"$engine_folder/rust.tar"
-  tar -C "$root" -c . >"$engine_folder/root.tar"
-  tar --concatenate --file "$engine_folder/root.tar" "$engine_folder/rust.tar"
-  docker import --change "$trust" "$engine_folder/root.tar" "$rust_image" >/dev/null
-  rm -rf "$root" "$engine_folder/rust.tar" "$engine_folder/root.tar"
+  chroot "$root" sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends build-essential' >/dev/null
+  # The toolchain without its documentation.
+  tar -C "$(rustc --print sysroot)" -c --exclude=./share . | tar -C "$root/usr/local" -x
+  tar -C "$root" -c . | docker import --change "$trust" - "$rust_image" >/dev/null
+  rm -rf "$root"
 }
 
 stop_engine() {
