@@ -5,9 +5,9 @@ import { readFileSync } from "node:fs";
 const TICKS_PER_SECOND = 100;
 
 /** User and system seconds that the processes have used so far, to 10 ms. */
-export function cpuSeconds(pids: readonly number[]): number {
+export function cpuSeconds(processes: readonly { readonly pid: number }[]): number {
   let ticks = 0;
-  for (const pid of pids) {
+  for (const { pid } of processes) {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
     // Fields 14 and 15; the command name before them may hold spaces and brackets.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");

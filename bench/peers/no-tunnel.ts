@@ -7,13 +7,13 @@ export const noTunnel: Peer = {
   prepare: () => Promise.resolve(undefined),
   startRelay({ relay }) {
     forwardAndMasquerade(relay);
-    return Promise.resolve({ pids: [], stop: () => Promise.resolve() });
+    return Promise.resolve({ services: [], stop: () => Promise.resolve() });
   },
   startClient({ client }) {
     const route = [TARGET_NETWORK, "via", RELAY_ADDRESS];
     client.ip("route", "add", ...route);
     return Promise.resolve({
-      pids: [],
+      services: [],
       stop() {
         client.ip("route", "del", ...route);
         return Promise.resolve();

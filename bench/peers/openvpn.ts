@@ -44,7 +44,7 @@ push "route 203.0.113.0 255.255.255.0"\n<peer-fingerprint>\n${client}\n</peer-fi
 async function start(namespace: Namespace, end: "server" | "client"): Promise<TunnelEnd> {
   const service = namespace.spawn(["openvpn", "--config", `${end}.conf`], { cwd: DIRECTORY });
   await service.waitForOutput(/Initialization Sequence Completed/, TUNNEL_UP_TIMEOUT_MS);
-  return { pids: [service.pid], stop: async () => void (await service.stop()) };
+  return { services: [service], stop: async () => void (await service.stop()) };
 }
 
 function writeConfig(end: "server" | "client", lines: string): void {

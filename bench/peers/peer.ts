@@ -2,12 +2,13 @@
  * What the benchmark knows of a VPN: how to get it, how to start its hub in the relay's namespace, how to
  * start its spoke in the client's, each as its documentation says. After both, the client reaches the target.
  */
+import type { Service } from "../../e2e/harness/process.ts";
 import type { Site } from "../site.ts";
 
 /** One running end of a tunnel. */
 export interface TunnelEnd {
   /** The processes that carry the packets: their CPU time is this end's cost. */
-  readonly pids: readonly number[];
+  readonly services: readonly Service[];
   /** Ends them and takes back what was set up for them, devices and routes included. */
   stop(): Promise<void>;
 }

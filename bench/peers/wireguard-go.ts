@@ -105,7 +105,7 @@ async function startDevice(
   namespace.ip("link", "set", device, "mtu", `${MTU_BYTES}`, "up");
   for (const route of routes) namespace.ip("route", "add", route, "dev", device);
   return {
-    pids: [service.pid],
+    services: [service],
     async stop() {
       await service.stop();
       rmSync(socket, { force: true });

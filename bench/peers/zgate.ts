@@ -36,12 +36,12 @@ function zgateWith(name: string, agentOptions: readonly string[]): Peer {
     prepare: () => (prepared ??= prepareOnce()),
     async startRelay({ relay }) {
       const { service, stop } = await startRelay(relay, PORT, ADMIN_PORT, ["--policy", POLICY_FILE]);
-      return { pids: [service.pid], stop };
+      return { services: [service], stop };
     },
     startClient({ client }) {
       const relay = `${RELAY_ADDRESS}:${PORT}`;
       const service = client.spawn([ZGATE, "agent", "--relay", relay, ...credentials(CLIENT), ...agentOptions]);
-      return Promise.resolve({ pids: [service.pid], stop: async () => void (await service.stop()) });
+      return Promise.resolve({ services: [service], stop: async () => void (await service.stop()) });
     },
   };
 }

@@ -18,11 +18,11 @@ export function tcpScenario(direction: Direction, flows: number, peers: readonly
 
 /** One transfer; CPU seconds are a GB (10^9 bytes) of payload, and absent where no process carries it. */
 async function measureTcp({ site, client, relay }: Testbed, direction: Direction, flows: number): Promise<Sample> {
-  const before = { client: cpuSeconds(client.pids), relay: cpuSeconds(relay.pids) };
+  const before = { client: cpuSeconds(client.services), relay: cpuSeconds(relay.services) };
   const { bitsPerSecond, bytes } = await transferTcp(site, direction, flows, TCP_SECONDS);
   const throughput = bitsPerSecond / 1e6;
-  if (client.pids.length === 0 || bytes === 0) return { throughput };
-  const cpuClient = (cpuSeconds(client.pids) - before.client) / (bytes / 1e9);
-  const cpuRelay = (cpuSeconds(relay.pids) - before.relay) / (bytes / 1e9);
+  if (client.services.length === 0 || bytes === 0) return { throughput };
+  const cpuClient = (cpuSeconds(client.services) - before.client) / (bytes / 1e9);
+  const cpuRelay = (cpuSeconds(relay.services) - before.relay) / (bytes / 1e9);
   return { throughput, cpuClient, cpuRelay, cpuBoth: cpuClient + cpuRelay };
 }
