@@ -6,7 +6,9 @@ import { issueCommand } from "./pki/issue.ts";
 import { listCommand } from "./pki/list.ts";
 import { renewCommand } from "./pki/renew.ts";
 import { revokeCommand } from "./pki/revoke.ts";
+import { serveCommand } from "./pki/serve.ts";
 import { showCommand } from "./pki/show.ts";
+import { tokenCommand } from "./pki/token.ts";
 
 export function pkiCommand(): Command {
   return new Command("pki")
@@ -17,5 +19,7 @@ export function pkiCommand(): Command {
     .addCommand(showCommand())
     .addCommand(renewCommand())
     .addCommand(revokeCommand())
-    .addCommand(crlCommand());
+    .addCommand(crlCommand())
+    .addCommand(tokenCommand())
+    .addCommand(serveCommand());
 }

@@ -45,3 +45,31 @@ export const MAX_LEDGER_BYTES = 64 << 20;
 
 /** Rounds of PBKDF2-HMAC-SHA-256 for the passphrase of a CA key (OWASP password storage cheat sheet, 2023). */
 export const PBKDF2_ITERATIONS = 600_000;
+
+/** How long an enrolment token may be used, unless another time is asked for. */
+export const TOKEN_LIFETIME_MS = 15 * 60_000;
+
+/** Random bytes of a token's secret; its hash is what the authority keeps. */
+export const TOKEN_SECRET_BYTES = 32;
+/** Random bytes of a token's name: it names a file and is no secret. */
+export const TOKEN_ID_BYTES = 12;
+/** Characters of a token's line: an address, a fingerprint, two random values. */
+export const MAX_TOKEN_LENGTH = 1024;
+
+/** Bytes of a request to the enrolment service: a certificate request of an RSA key with many names has 8 KB. */
+export const MAX_REQUEST_BYTES = 16 << 10;
+/** Bytes of its answer: a chain and a CA bundle. */
+export const MAX_ANSWER_BYTES = 256 << 10;
+
+/** Requests that one source prefix (IPv4 /24, IPv6 /56) may make in a burst, and how fast they come back, a minute. */
+export const SOURCE_BURST = 20;
+export const SOURCE_REQUESTS_PER_MINUTE = 20;
+/** Source prefixes that are remembered; the longest silent one is forgotten for a new one. */
+export const MAX_SOURCES = 4096;
+
+/** TCP connections to the enrolment service at once, and how long one may take for a request, in milliseconds. */
+export const MAX_ENROLMENT_CONNECTIONS = 128;
+export const ENROLMENT_TIMEOUT_MS = 10_000;
+
+/** Port of the enrolment service: the relay's, on TCP. */
+export const DEFAULT_ENROLMENT_PORT = 4433;

@@ -1,7 +1,6 @@
 /** Leaves of an authority: a new one, and the renewal of one that is there. */
 import "reflect-metadata";
 import { createHash } from "node:crypto";
-import { access } from "node:fs/promises";
 import { join } from "node:path";
 import type { webcrypto } from "node:crypto";
 import { ExtendedKeyUsage, ExtendedKeyUsageExtension, SubjectAlternativeNameExtension } from "@peculiar/x509";
@@ -13,7 +12,7 @@ import { clientIdentity, normalSerial } from "./identity.ts";
 import { generateKey, privateKeyPem } from "./keys.ts";
 import type { KeyType } from "./keys.ts";
 import type { IssuedEntry } from "./ledger.ts";
-import { createFiles, PRIVATE_MODE, PUBLIC_MODE, replaceFile } from "./new-file.ts";
+import { createFiles, PRIVATE_MODE, PUBLIC_MODE, refuseExisting, replaceFile } from "./new-file.ts";
 import { createClient, createRelay, isClientName } from "./profiles.ts";
 import type { Issuer } from "./profiles.ts";
 
@@ -44,7 +43,7 @@ export interface Issued {
 export async function issueLeaf(options: IssueOptions): Promise<Issued> {
   const { folder, kind, name } = options;
   const { certificatePath, keyPath } = leafPaths(folder, name);
-  for (const path of [keyPath, certificatePath]) await refuseExisting(path);
+  await refuseExisting([keyPath, certificatePath]);
   const issuer = await openIssuingCa(folder, options.passphrase);
   const key = await generateKey(options.keyType);
   const names = options.names.length > 0 ? options.names : [name];
@@ -127,15 +126,6 @@ function leafPaths(folder: string, name: string): { certificatePath: string; key
     throw new ZgateError("ZG_PKI_INVALID", `${JSON.stringify(name)} cannot name a certificate: ${expected}`);
   }
   return { certificatePath: join(folder, `${name}.pem`), keyPath: join(folder, `${name}-key.pem`) };
-}
-
-/** Before anything is signed; `createFiles` refuses what appears meanwhile. */
-async function refuseExisting(path: string): Promise<void> {
-  const exists = await access(path).then(
-    () => true,
-    () => false,
-  );
-  if (exists) throw new ZgateError("ZG_FILE_EXISTS", `${path} is there already; zgate pki renew replaces it`);
 }
 
 function entryOf(kind: LeafKind, name: string, certificate: X509Certificate): IssuedEntry {

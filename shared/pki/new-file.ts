@@ -1,6 +1,6 @@
 /** Files that appear whole or not at all, with their mode from the first moment. */
 import { randomBytes } from "node:crypto";
-import { link, open, rename, unlink } from "node:fs/promises";
+import { access, link, open, rename, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { messageOf, ZgateError } from "../errors.ts";
 
@@ -38,6 +38,17 @@ export async function replaceFile(file: NewFile): Promise<void> {
   await viaTemporary(file, async (temporary) => await rename(temporary, file.path));
 }
 
+/** For before the work that fills the files, which must not be done in vain. Throws `ZG_FILE_EXISTS`. */
+export async function refuseExisting(paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    const missing = await access(path).then(
+      () => false,
+      (error: unknown) => isErrno(error, "ENOENT"),
+    );
+    if (!missing) throw alreadyThere(path);
+  }
+}
+
 async function viaTemporary(file: NewFile, place: (temporary: string) => Promise<void>): Promise<void> {
   const temporary = `${file.path}.${randomBytes(6).toString("hex")}.new`;
   try {
@@ -51,12 +62,14 @@ async function viaTemporary(file: NewFile, place: (temporary: string) => Promise
   } catch (error) {
     await unlink(temporary).catch(() => undefined);
     if (isErrno(error, "EEXIST")) {
-      throw new ZgateError("ZG_FILE_EXISTS", `${file.path} is there already; move it away or choose another place`, {
-        cause: error,
-      });
+      throw alreadyThere(file.path, error);
     }
     throw new ZgateError("ZG_FILE_UNREADABLE", `${file.path} cannot be written: ${messageOf(error)}`, { cause: error });
   }
+}
+
+function alreadyThere(path: string, cause?: unknown): ZgateError {
+  return new ZgateError("ZG_FILE_EXISTS", `${path} is there already; move it away or choose another place`, { cause });
 }
 
 /** The name survives a crash of the machine only when its folder is synced as well (fsync(2)). */

@@ -1,0 +1,138 @@
+/**
+ * The other side of the enrolment service, on the new machine: get the root and hold it against the token's fingerprint →
+ * make a key → send a request for it over TLS that this root vouches for → the certificate.
+ */
+import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import { request as httpsRequest } from "node:https";
+import type { RequestOptions } from "node:https";
+import { isIP } from "node:net";
+import { z } from "zod";
+import type { HostPort } from "../config/host-port.ts";
+import { formatHostPort } from "../config/host-port.ts";
+import { messageOf, ZgateError } from "../errors.ts";
+import { createRequest } from "./certificate-request.ts";
+import { ENROLMENT_TIMEOUT_MS, MAX_ANSWER_BYTES } from "./constants.ts";
+import type { EnrolmentToken } from "./enrolment-token.ts";
+import { generateKey, privateKeyPem } from "./keys.ts";
+import type { KeyType } from "./keys.ts";
+
+/** What an agent needs to connect. */
+export interface Credentials {
+  readonly certificatePem: string;
+  readonly privateKeyPem: string;
+  readonly caPem: string;
+}
+
+const rootSchema = z.object({ root: z.string() });
+const chainSchema = z.object({ chain: z.string() });
+const errorSchema = z.object({ error: z.string() });
+
+/** Throws `ZG_CONNECT_FAILED`, `ZG_TLS_HANDSHAKE` for another root than the token's, `ZG_SESSION_REFUSED`. */
+export async function enrol(token: EnrolmentToken, keyType: KeyType): Promise<Credentials> {
+  // Nobody vouches for this connection, so nothing that it carries is secret or believed but by its fingerprint.
+  const unverified = { method: "GET", path: "/v1/root", rejectUnauthorized: false };
+  const { root: caPem } = await ask(token.at, unverified, undefined, rootSchema);
+  if (fingerprintOf(caPem) !== token.rootFingerprint256) {
+    const reason = "the service shows another root certificate than the token names: somebody may be in between";
+    throw new ZgateError("ZG_TLS_HANDSHAKE", `${formatHostPort(token.at)}: ${reason}`);
+  }
+  const key = await generateKey(keyType);
+  const body = { id: token.id, secret: token.secret, request: await createRequest(token.name, key) };
+  const verified = { method: "POST", path: "/v1/enroll", ca: caPem };
+  const { chain } = await ask(token.at, verified, body, chainSchema);
+  return checked({ certificatePem: chain, privateKeyPem: await privateKeyPem(key), caPem });
+}
+
+/** New credentials for those that run out. Throws as `enrol` does. */
+export async function renew(at: HostPort, old: Credentials, keyType: KeyType): Promise<Credentials> {
+  const key = await generateKey(keyType);
+  const body = { request: await createRequest("renewal", key) };
+  const { certificatePem: cert, privateKeyPem: oldKey, caPem } = old;
+  const options = { method: "POST", path: "/v1/renew", ca: caPem, cert, key: oldKey };
+  const { chain } = await ask(at, options, body, chainSchema);
+  return checked({ certificatePem: chain, privateKeyPem: await privateKeyPem(key), caPem });
+}
+
+/** A service that signs another key than ours has a defect, which should show here and not at the next connection. */
+function checked(credentials: Credentials): Credentials {
+  const leaf = parsed(credentials.certificatePem);
+  if (leaf?.checkPrivateKey(createPrivateKey(credentials.privateKeyPem)) === true) return credentials;
+  throw new ZgateError(
+    "ZG_SESSION_REFUSED",
+    "the enrolment service answered with no certificate of the key that was sent",
+  );
+}
+
+function fingerprintOf(pem: string): string | undefined {
+  const certificate = parsed(pem);
+  return certificate === undefined ? undefined : createHash("sha256").update(certificate.raw).digest("hex");
+}
+
+function parsed(pem: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pem);
+  } catch {
+    return undefined;
+  }
+}
+
+type Ask = Pick<RequestOptions, "method" | "path" | "ca" | "cert" | "key" | "rejectUnauthorized">;
+
+/** One request on a connection of its own. What comes back is bounded in size and time. */
+async function ask<Answer>(
+  at: HostPort,
+  options: Ask,
+  body: object | undefined,
+  schema: z.ZodType<Answer>,
+): Promise<Answer> {
+  const signal = AbortSignal.timeout(ENROLMENT_TIMEOUT_MS);
+  const text = body === undefined ? "" : JSON.stringify(body);
+  const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(text) };
+  const target = { host: at.host, port: at.port, ...(isIP(at.host) === 0 ? { servername: at.host } : {}) };
+  const { status, answer } = await exchange({ ...options, ...target, headers, signal }, text).catch(
+    (error: unknown) => {
+      const code = isTlsFailure(error) ? "ZG_TLS_HANDSHAKE" : "ZG_CONNECT_FAILED";
+      const reason = signal.aborted ? `no answer within ${ENROLMENT_TIMEOUT_MS} ms` : messageOf(error);
+      throw new ZgateError(code, `the enrolment service at ${formatHostPort(at)}: ${reason}`, { cause: error });
+    },
+  );
+  const parsedAnswer = schema.safeParse(answer);
+  if (status === 200 && parsedAnswer.success) return parsedAnswer.data;
+  const said = errorSchema.safeParse(answer).data?.error ?? "no reason given";
+  throw new ZgateError(
+    "ZG_SESSION_REFUSED",
+    `the enrolment service at ${formatHostPort(at)} refused (${status}): ${said}`,
+  );
+}
+
+async function exchange(options: RequestOptions, body: string): Promise<{ status: number; answer: unknown }> {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const request = httpsRequest({ ...options, minVersion: "TLSv1.3", agent: false }, resolve);
+    request.on("error", reject);
+    request.end(body);
+  });
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of response) {
+    if (!Buffer.isBuffer(chunk)) continue;
+    length += chunk.length;
+    if (length > MAX_ANSWER_BYTES) throw new RangeError(`the answer has more than ${MAX_ANSWER_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return { status: response.statusCode ?? 0, answer: jsonOf(Buffer.concat(chunks, length).toString("utf8")) };
+}
+
+/** Codes of `node:tls`: those of OpenSSL's verification, and its own. */
+function isTlsFailure(error: unknown): boolean {
+  if (!(error instanceof Error) || !("code" in error)) return false;
+  return /^(?:ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/.test(String(error.code));
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * The enrolment service on a TCP port: TLS 1.3 only, one small request a connection, everything bounded. Client
+ * certificates are asked for and not demanded: a new machine has none yet.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer } from "node:https";
+import type { Server } from "node:https";
+import type { AddressInfo } from "node:net";
+import { TLSSocket } from "node:tls";
+import type { HostPort } from "../config/host-port.ts";
+import { messageOf, ZgateError } from "../errors.ts";
+import { monotonicMs } from "../units.ts";
+import { ENROLMENT_TIMEOUT_MS, MAX_ENROLMENT_CONNECTIONS, MAX_REQUEST_BYTES } from "./constants.ts";
+import type { EnrolmentAnswer, EnrolmentService } from "./enrolment-service.ts";
+import { clientIdentity } from "./identity.ts";
+import type { Identity } from "./identity.ts";
+
+export interface EnrolmentServerOptions {
+  readonly listen: HostPort;
+  readonly service: EnrolmentService;
+  /** A relay's certificate and key: the name that tokens say must be in it. */
+  readonly certificatePem: string;
+  readonly privateKeyPem: string;
+  readonly caPem: string;
+}
+
+export interface EnrolmentServer {
+  readonly address: HostPort;
+  /** Stops listening and ends connections. */
+  close(): Promise<void>;
+}
+
+/** Throws `ZG_TLS_MATERIAL` or `ZG_CONNECT_FAILED` when it cannot listen. */
+export async function serveEnrolment(options: EnrolmentServerOptions): Promise<EnrolmentServer> {
+  const { listen, service } = options;
+  const server = createServer(
+    {
+      cert: options.certificatePem,
+      key: options.privateKeyPem,
+      ca: options.caPem,
+      minVersion: "TLSv1.3",
+      requestCert: true,
+      rejectUnauthorized: false,
+      headersTimeout: ENROLMENT_TIMEOUT_MS,
+      requestTimeout: ENROLMENT_TIMEOUT_MS,
+      handshakeTimeout: ENROLMENT_TIMEOUT_MS,
+      maxHeaderSize: MAX_REQUEST_BYTES,
+    },
+    (request, response) => {
+      answer(service, request)
+        .then((result) => send(response, result))
+        // The peer went away, or its request was too large and its socket is gone.
+        .catch(() => request.destroy());
+    },
+  );
+  server.maxConnections = MAX_ENROLMENT_CONNECTIONS;
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) => {
+      const reason = `the enrolment service cannot listen on ${listen.host} port ${listen.port}: ${messageOf(error)}`;
+      reject(new ZgateError("ZG_UDP", reason, { cause: error }));
+    });
+    server.listen(listen.port, listen.host, resolve);
+  });
+  return { address: addressOf(server), close: async () => await close(server) };
+}
+
+async function answer(service: EnrolmentService, request: IncomingMessage): Promise<EnrolmentAnswer> {
+  const body = await readBody(request);
+  if (body === undefined) return { status: 413, body: { error: "the request is too large" } };
+  return await service.handle(
+    {
+      method: request.method ?? "",
+      path: request.url ?? "",
+      body,
+      source: request.socket.remoteAddress ?? "0.0.0.0",
+      peer: peerOf(request),
+    },
+    new Date(),
+    monotonicMs(performance.now()),
+  );
+}
+
+function peerOf(request: IncomingMessage): Identity | undefined {
+  const { socket } = request;
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+  const leaf = socket.getPeerX509Certificate()?.raw;
+  if (leaf === undefined) return undefined;
+  try {
+    return clientIdentity(leaf);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined when it is larger than a request may be. */
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request) {
+    if (!Buffer.isBuffer(chunk)) continue;
+    length += chunk.length;
+    if (length > MAX_REQUEST_BYTES) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, length).toString("utf8");
+}
+
+function send(response: ServerResponse, { status, body }: EnrolmentAnswer): void {
+  response.writeHead(status, { "content-type": "application/json", "cache-control": "no-store", connection: "close" });
+  response.end(JSON.stringify(body));
+}
+
+function addressOf(server: Server): HostPort {
+  // Listening on a port, it has an AddressInfo (node:net Server.address).
+  const { address, port } = server.address() as AddressInfo;
+  return { host: address, port };
+}
+
+async function close(server: Server): Promise<void> {
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}

@@ -1,0 +1,154 @@
+/**
+ * Enrolment and renewal: a request → an answer. Knows no socket; `enrolment-server.ts` serves it over TLS, and whoever
+ * else has a verified peer may hand requests to it.
+ *
+ *   GET  /v1/root                                      → {root}          the root certificate, PEM
+ *   POST /v1/enroll  {id, secret, request}             → {chain, root}   against a token
+ *   POST /v1/renew   {request}, with a client's own    → {chain}         against the certificate that runs out
+ *                    certificate
+ *
+ * Refusals are `{error}`, and tell a stranger nothing about tokens.
+ */
+import { join } from "node:path";
+import { z } from "zod";
+import { messageOf, ZgateError } from "../errors.ts";
+import type { MonotonicMs } from "../units.ts";
+import { certificatePem, openIssuingCa, readCertificate, readLedger } from "./authority.ts";
+import { publicKeyOfRequest } from "./certificate-request.ts";
+import { CLIENT_LIFETIME_MS, MAX_REQUEST_BYTES, NOT_BEFORE_SKEW_MS } from "./constants.ts";
+import type { Identity } from "./identity.ts";
+import { normalSerial } from "./identity.ts";
+import { chainPem, signLeaf } from "./issuance.ts";
+import { stateOf } from "./ledger.ts";
+import type { Issuer } from "./profiles.ts";
+import { SourceLimit } from "./source-limit.ts";
+import { claimToken } from "./token-store.ts";
+
+export interface EnrolmentRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly body: string;
+  /** The peer's IP address. */
+  readonly source: string;
+  /** The peer's identity, when its certificate chain has been verified to end at the root. */
+  readonly peer: Identity | undefined;
+}
+
+export interface EnrolmentAnswer {
+  /** An HTTP status. */
+  readonly status: number;
+  readonly body: Readonly<Record<string, string>>;
+}
+
+/** What happened, for the log and the audit. Holds no secret. */
+export interface EnrolmentEvent {
+  readonly what: "enrolled" | "renewed" | "refused" | "failed";
+  readonly source: string;
+  readonly client?: string;
+  readonly serial?: string;
+  readonly reason?: string;
+}
+
+const enrolSchema = z.strictObject({ id: z.string(), secret: z.string(), request: z.string() });
+const renewSchema = z.strictObject({ request: z.string() });
+
+export class EnrolmentService {
+  readonly #folder: string;
+  readonly #issuer: Issuer;
+  readonly #rootPem: string;
+  readonly #onEvent: (event: EnrolmentEvent) => void;
+  readonly #limit = new SourceLimit();
+
+  private constructor(folder: string, issuer: Issuer, rootPem: string, onEvent: (event: EnrolmentEvent) => void) {
+    this.#folder = folder;
+    this.#issuer = issuer;
+    this.#rootPem = rootPem;
+    this.#onEvent = onEvent;
+  }
+
+  /** Throws `ZG_PKI_INVALID`, `ZG_FILE_UNREADABLE`. */
+  static async open(
+    folder: string,
+    passphrase: string | undefined,
+    onEvent: (event: EnrolmentEvent) => void,
+  ): Promise<EnrolmentService> {
+    const issuer = await openIssuingCa(folder, passphrase);
+    const root = await readCertificate(join(folder, "ca.pem"));
+    return new EnrolmentService(folder, issuer, certificatePem(root), onEvent);
+  }
+
+  /** Never rejects. */
+  async handle(request: EnrolmentRequest, now: Date, uptime: MonotonicMs): Promise<EnrolmentAnswer> {
+    if (!this.#limit.take(request.source, uptime))
+      return this.#refuse(request, 429, "too many requests; wait a minute");
+    try {
+      switch (`${request.method} ${request.path}`) {
+        case "GET /v1/root":
+          return { status: 200, body: { root: this.#rootPem } };
+        case "POST /v1/enroll":
+          return await this.#enrol(request, now);
+        case "POST /v1/renew":
+          return await this.#renew(request, now);
+        default:
+          return this.#refuse(request, 404, "there is nothing here");
+      }
+    } catch (error) {
+      if (error instanceof ZgateError && error.code === "ZG_PKI_INVALID")
+        return this.#refuse(request, 400, error.message);
+      this.#onEvent({ what: "failed", source: request.source, reason: messageOf(error) });
+      return { status: 500, body: { error: "the authority failed; its log says why" } };
+    }
+  }
+
+  async #enrol(request: EnrolmentRequest, now: Date): Promise<EnrolmentAnswer> {
+    const body = enrolSchema.safeParse(jsonOf(request.body));
+    if (!body.success) return this.#refuse(request, 400, "the body is not that of an enrolment");
+    // Before the token is used up: a request that cannot be signed must not cost it.
+    const publicKey = await publicKeyOfRequest(body.data.request);
+    const token = await claimToken(this.#folder, body.data.id, body.data.secret, now);
+    if (token === undefined) return this.#refuse(request, 403, "the token is unknown, used, or has expired");
+    const { client: name, lifetimeMs } = token;
+    const leaf = { kind: "client", name, names: [], publicKey, lifetimeMs, now } as const;
+    const certificate = await signLeaf(this.#folder, this.#issuer, leaf);
+    const serial = normalSerial(certificate.serialNumber);
+    this.#onEvent({ what: "enrolled", source: request.source, client: name, serial });
+    return { status: 200, body: { chain: chainPem(certificate, this.#issuer), root: this.#rootPem } };
+  }
+
+  async #renew(request: EnrolmentRequest, now: Date): Promise<EnrolmentAnswer> {
+    const { peer } = request;
+    if (peer === undefined) return this.#refuse(request, 401, "renewal needs the certificate that is to be renewed");
+    const body = renewSchema.safeParse(jsonOf(request.body));
+    if (!body.success) return this.#refuse(request, 400, "the body is not that of a renewal");
+    const ledger = await readLedger(this.#folder);
+    const old = ledger.issued.get(peer.serial);
+    if (old?.kind !== "client" || old.fingerprint256 !== peer.fingerprint256 || old.name !== peer.name) {
+      return this.#refuse(request, 403, "the certificate is not one that this authority issued to a client");
+    }
+    const state = stateOf(old, ledger, now);
+    if (state !== "valid") return this.#refuse(request, 403, `the certificate is ${state}`);
+    const publicKey = await publicKeyOfRequest(body.data.request);
+    const lived = Date.parse(old.notAfter) - Date.parse(old.notBefore) - NOT_BEFORE_SKEW_MS;
+    const lifetimeMs = Number.isFinite(lived) && lived > 0 ? lived : CLIENT_LIFETIME_MS;
+    const leaf = { kind: "client", name: old.name, names: [], publicKey, lifetimeMs, now } as const;
+    const certificate = await signLeaf(this.#folder, this.#issuer, leaf);
+    const serial = normalSerial(certificate.serialNumber);
+    this.#onEvent({ what: "renewed", source: request.source, client: old.name, serial });
+    return { status: 200, body: { chain: chainPem(certificate, this.#issuer) } };
+  }
+
+  #refuse(request: EnrolmentRequest, status: number, reason: string): EnrolmentAnswer {
+    const { source, peer } = request;
+    this.#onEvent({ what: "refused", source, reason, ...(peer === undefined ? {} : { client: peer.name }) });
+    return { status, body: { error: reason } };
+  }
+}
+
+function jsonOf(text: string): unknown {
+  if (text.length > MAX_REQUEST_BYTES * 2) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
