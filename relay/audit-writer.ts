@@ -62,28 +62,27 @@ export class AuditWriter {
   }
 
   async #write(): Promise<void> {
-    let writing = true;
-    while (writing && this.#queue.lines > 0 && !this.#closed) writing = await this.#writeBatch();
-    this.#running = undefined;
+    try {
+      while (this.#queue.lines > 0 && !this.#closed) await this.#writeBatch();
+      this.#running = undefined;
+    } catch (error) {
+      this.#running = undefined;
+      this.#fail(messageOf(error));
+    }
   }
 
-  /** False: the sink failed. */
-  async #writeBatch(): Promise<boolean> {
+  async #writeBatch(): Promise<void> {
     const stall = setTimeout(() => this.#setTrouble(`a write takes longer than ${AUDIT_STALL_MS} ms`), AUDIT_STALL_MS);
     stall.unref();
     try {
       const { firstBytes, lines, midLine } = this.#queue;
       if (!midLine && this.#sink.wantsRotation(firstBytes)) await this.#sink.rotate(this.#lastSeq - lines);
       this.#queue.consume(await this.#sink.write(this.#queue.peek(this.#sink.batchLimit)));
-    } catch (error) {
-      this.#fail(messageOf(error));
-      return false;
     } finally {
       clearTimeout(stall);
     }
     this.#setTrouble(undefined);
     this.#events.onProgress();
-    return true;
   }
 
   #fail(message: string): void {
