@@ -10,6 +10,7 @@ import { ANY_PREFIXES } from "./address.ts";
 import { MAX_PORT, MAX_PORT_CANDIDATES } from "./constants.ts";
 import {
   type Action,
+  firstLimits,
   groupsByClient,
   type Limits,
   type PolicyClient,
@@ -150,7 +151,10 @@ class PolicyCompiler {
     for (const client of clients.values()) {
       const active = (memberships.get(client.name) ?? []).filter(({ enabled }) => enabled);
       const mine = [client, ...active].flatMap((owner) => lists.get(owner) ?? []);
-      compiled.set(client.name, new CompiledClient(client, limitsOf([client, ...active]), mine, shared));
+      compiled.set(
+        client.name,
+        new CompiledClient(client, firstLimits([client, ...active].map(({ limits }) => limits)), mine, shared),
+      );
     }
     return new CompiledPolicy(metadata, refusal, compiled, this.#verdicts, times);
   }
@@ -210,22 +214,6 @@ function entriesOf(rule: PolicyRule, number: number, time: number): PortEntry[] 
     rule: number,
     time,
   }));
-}
-
-/** The first owner that has a limit gives it. */
-function limitsOf(owners: readonly (PolicyClient | PolicyGroup)[]): Limits {
-  const first = <Value>(pick: (limits: Limits) => Value | undefined): Value | undefined => {
-    for (const { limits } of owners) {
-      const value = pick(limits);
-      if (value !== undefined) return value;
-    }
-    return undefined;
-  };
-  return {
-    maxSessions: first((limits) => limits.maxSessions),
-    upBitsPerSecond: first((limits) => limits.upBitsPerSecond),
-    downBitsPerSecond: first((limits) => limits.downBitsPerSecond),
-  };
 }
 
 /** What all clients of a policy have in common. */

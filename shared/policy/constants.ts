@@ -31,6 +31,9 @@ export const MAX_SCANNED_RULES = 8;
 /** Bits that one trie node branches by: 2^16 slots are 256 KB. */
 export const MAX_STRIDE = 16;
 
+/** Pairs of an address segment and a rule that covers it, in a comparison of policies: some ten seconds. */
+export const MAX_COMPARISON_STEPS = 20_000_000;
+
 // Names and texts
 
 /** Characters of the name of a client, group or destination, and of a rule's id. */

@@ -100,3 +100,14 @@ export function groupsByClient(document: PolicyDocument): ReadonlyMap<string, re
   }
   return groups;
 }
+
+/** Of each limit the first that is given: a client's own before those of its groups. */
+export function firstLimits(limits: readonly Limits[]): Limits {
+  const first = (pick: (limits: Limits) => number | undefined): number | undefined =>
+    limits.map(pick).find((value) => value !== undefined);
+  return {
+    maxSessions: first(({ maxSessions }) => maxSessions),
+    upBitsPerSecond: first(({ upBitsPerSecond }) => upBitsPerSecond),
+    downBitsPerSecond: first(({ downBitsPerSecond }) => downBitsPerSecond),
+  };
+}
