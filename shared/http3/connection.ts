@@ -25,7 +25,8 @@ import { PeerStreams } from "./peer-streams.ts";
 import { systemSchedule, type Schedule } from "./schedule.ts";
 import type { Http3Settings } from "./settings.ts";
 import { HTTP3_CODE, http3CodeName } from "./spec.ts";
-import { Http3Stream, type MessageOptions, type StreamOwner } from "./stream.ts";
+import type { MessageOptions, StreamOwner } from "./stream-owner.ts";
+import { Http3Stream } from "./stream.ts";
 
 export interface Http3Limits {
   /** Of the field sections that we take, in bytes as RFC 9114 section 4.2.2 counts them. */

@@ -12,8 +12,8 @@ export type SectionKind = "request" | "response" | "trailer";
 const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 /** RFC 9110 section 9.1: a method is a token, upper case allowed. */
 const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-/** RFC 9110 section 5.5: visible characters, obs-text, space and tab. */
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+/** RFC 9110 section 5.5: visible characters and obs-text, space and tab between them. */
+const FIELD_VALUE = /^(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?$/;
 const STATUS = /^[1-9][0-9][0-9]$/;
 const CONTENT_LENGTH = /^[0-9]{1,15}$/;
 
@@ -47,7 +47,7 @@ function wrongField(kind: SectionKind, fields: Fields): string | undefined {
   const seen = new Set<string>();
   let regular = false;
   for (const [name, value] of fields) {
-    if (!FIELD_VALUE.test(value)) return `the value of ${quote(name)} has a character that no field may have`;
+    if (!FIELD_VALUE.test(value)) return `the value of ${quote(name)} is no field value`;
     if (name.startsWith(":")) {
       if (!PSEUDO_FIELDS[kind].has(name)) return `${quote(name)} does not belong in a ${kind}`;
       if (regular) return `${name} comes after a regular field`;
@@ -109,6 +109,8 @@ function wrongTarget(fields: Fields): string | undefined {
   const authority = fieldValue(fields, ":authority");
   const host = fieldValue(fields, "host");
   if ((authority ?? host ?? "") === "" || host === "") return "neither :authority nor host says whom it is for";
+  if (fields.some(([name, value]) => name === "host" && value !== host))
+    return "host comes twice with different values";
   if (authority !== undefined && host !== undefined && authority !== host) return ":authority and host differ";
   return (authority ?? "").includes("@") ? ":authority has user information" : undefined;
 }

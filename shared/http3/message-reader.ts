@@ -10,18 +10,12 @@ import { connectionFault, streamFault } from "./fault.ts";
 import { malformation, type SectionKind } from "./field-rules.ts";
 import type { Fields } from "./fields.ts";
 import { FrameReader, READY, frameName, isDefinedFrame } from "./frame-reader.ts";
+import type { BodyRules } from "./message-kind.ts";
 import { decodeFieldSection } from "./qpack-decoder.ts";
 import { FRAME } from "./spec.ts";
 
 /** `readSection`: the field section is larger than we take; nothing more is read. */
 export const SECTION_TOO_LARGE = -4;
-
-/** What the frames of a body may be: bytes of a CONNECT have no trailers (RFC 9114 section 4.4). */
-export interface BodyRules {
-  /** Bytes that the DATA frames must sum up to; -1: any. */
-  readonly contentLength: number;
-  readonly trailers: boolean;
-}
 
 type Phase = "head" | "body" | "tail";
 

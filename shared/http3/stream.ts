@@ -6,45 +6,17 @@
  *
  * Whoever owns a stream ends it: `finish` and reading to the end, or `close`. Until then the connection keeps it.
  */
-import type { ZgateError } from "../errors.ts";
 import { READ_END, READ_RESET, type QuicStream } from "../native/quic.ts";
 import { DATAGRAM_HEADROOM, MAX_INTERIM_RESPONSES } from "./constants.ts";
 import { Http3Error, streamFault } from "./fault.ts";
-import { contentLength } from "./field-rules.ts";
 import { fieldValue, type Field, type Fields } from "./fields.ts";
 import { READ_YIELD, READY } from "./frame-reader.ts";
+import { bodyRules, isTunnel } from "./message-kind.ts";
 import { MessageReader, SECTION_TOO_LARGE } from "./message-reader.ts";
 import { MessageWriter } from "./message-writer.ts";
-import type { Schedule } from "./schedule.ts";
 import { HTTP3_CODE } from "./spec.ts";
+import type { MessageOptions, StreamOwner } from "./stream-owner.ts";
 import { varintLength, writeVarint } from "./varint.ts";
-
-/** What a stream needs of its connection. */
-export interface StreamOwner {
-  readonly role: "client" | "server";
-  readonly maxFieldSectionSize: number;
-  readonly schedule: Schedule;
-  /** A server's stream has a valid request; a client's has its final response. */
-  onHead(stream: Http3Stream): void;
-  /** A server's stream was answered, or any stream was given up before it had a head. */
-  onSettled(stream: Http3Stream): void;
-  /** Both directions are done. */
-  onDone(stream: Http3Stream): void;
-  onConnectionFault(fault: Http3Error): void;
-  /** Why there is no connection any more; settles when it is gone. */
-  closedError(): Promise<ZgateError>;
-  /** The largest QUIC datagram that can be sent now, in bytes; 0 when the peer takes no HTTP Datagrams. */
-  maxQuicDatagram(): number;
-  /** One QUIC datagram, quarter stream id in front; false when it was dropped. */
-  sendDatagram(slab: Uint8Array, from: number, to: number): boolean;
-}
-
-export interface MessageOptions {
-  /** Sent in one DATA frame right behind HEADERS; at most `MAX_BODY_WRITE` bytes. */
-  readonly body?: Uint8Array;
-  /** Nothing follows. */
-  readonly end?: boolean;
-}
 
 const NO_FIELDS: Fields = [];
 /** Where the rest of a request goes that the server does not want. */
@@ -198,10 +170,10 @@ export class Http3Stream {
     else if (this.#refusesDatagrams()) this.close(HTTP3_CODE.H3_DATAGRAM_ERROR);
   }
 
-  /** Ends the sending side. A server that has answered a request without CONNECT wants no more of it. */
+  /** Ends the sending side. A server that has answered wants no more of the request, unless it is a tunnel. */
   finish(): void {
     this.#writer.finish();
-    if (this.#owner.role === "server" && !this.#isConnect()) this.#discardRest();
+    if (this.#owner.role === "server" && !isTunnel(this.request, this.status)) this.#discardRest();
   }
 
   /** Abandons the sending side. */
@@ -262,7 +234,7 @@ export class Http3Stream {
       this.response = fields;
     }
     this.#hasHead = true;
-    this.#reader.beginBody({ contentLength: this.#bodyLength(fields), trailers: !this.#isConnect() });
+    this.#reader.beginBody(bodyRules(this.request, this.status, fields));
     this.#answer.resolve();
     this.#owner.onHead(this);
   }
@@ -306,17 +278,6 @@ export class Http3Stream {
       this.#onReceiveDone(READ_RESET);
       this.#writer.reset(thrown.http3Code);
     } else this.close(thrown.http3Code);
-  }
-
-  /** Extended or plain. */
-  #isConnect(): boolean {
-    return fieldValue(this.request, ":method") === "CONNECT";
-  }
-
-  /** What DATA frames must sum up to (RFC 9114 section 4.1.2); -1: anything, also where there is no body. */
-  #bodyLength(fields: Fields): number {
-    const bodiless = this.#isConnect() || fieldValue(this.request, ":method") === "HEAD" || this.status === 304;
-    return bodiless ? -1 : contentLength(fields);
   }
 
   /** No request but extended CONNECT has a meaning for datagrams, and that only when its server takes them. */
