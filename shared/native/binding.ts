@@ -2,13 +2,7 @@
  * The raw functions of the Rust addon, as `native/src` exports them. Only the files beside this one use
  * them: everything else is written against `quic.ts` and `tun.ts`.
  */
-import type {
-  CloseSource,
-  ConnectionStats,
-  EndpointOptions,
-  StreamDirection,
-  TlsMaterial,
-} from "./quic.ts";
+import type { CloseSource, ConnectionStats, EndpointOptions, StreamDirection, TlsMaterial } from "./quic.ts";
 import type { TunFeatures, TunStats } from "./tun.ts";
 
 /** What became ready, in the second word of a drained pair (`native/src/quic/mailbox.rs`). */
