@@ -87,7 +87,7 @@ class Agent {
     const { warnings, leaf } = await loadTlsFiles(config, unixMs(Date.now()));
     for (const warning of warnings) log.warn(warning);
     const routes = new AgentRoutes(config.tunName);
-    const tun = openTun({ name: config.tunName, mtu: DEFAULT_TUN_MTU, offload: config.offload });
+    const tun = openTun({ name: config.tunName, mtu: DEFAULT_TUN_MTU, offload: false });
     log.info({ tun: tun.name, features: tun.features, certificate: leaf.subject }, "device is up");
     return new Agent(config, log, tun, routes);
   }
