@@ -40,6 +40,9 @@ export const ROOT_CRL_LIFETIME_MS = 365 * DAY_MS;
 /** A revoked certificate stays on the list this long after its end, for clocks that are behind. */
 export const CRL_KEEP_MS = 24 * HOUR_MS;
 
+/** CA certificates whose state an index of revocations remembers: what peers send is theirs to choose. */
+export const MAX_KNOWN_AUTHORITIES = 64;
+
 /** Bytes of a ledger: some 300 bytes an entry, so about 200,000 certificates. */
 export const MAX_LEDGER_BYTES = 64 << 20;
 

@@ -21,9 +21,13 @@ export function derObjectId(content: string): Buffer<ArrayBuffer> {
 
 /** A non-negative INTEGER in as few bytes as it needs (section 8.3). */
 export function derInteger(value: number): Buffer<ArrayBuffer> {
-  const digits = value.toString(16);
-  const even = digits.padStart(digits.length + (digits.length % 2), "0");
+  const even = wholeBytes(value.toString(16));
   return der(TAG.integer, Buffer.from(even >= "80" ? `00${even}` : even, "hex"));
+}
+
+/** Hexadecimal digits with a zero before them where they are an odd number. */
+export function wholeBytes(digits: string): string {
+  return digits.padStart(digits.length + (digits.length % 2), "0");
 }
 
 /** The length in the short form, or in the long form of one or two bytes (section 8.1.3). */

@@ -8,6 +8,7 @@
 import "reflect-metadata";
 import { createHash } from "node:crypto";
 import { SubjectAlternativeNameExtension, X509Certificate } from "@peculiar/x509";
+import type { Name } from "@peculiar/x509";
 import { messageOf, ZgateError } from "../errors.ts";
 import { unixMs } from "../units.ts";
 import type { UnixMs } from "../units.ts";
@@ -18,6 +19,8 @@ export interface Identity {
   readonly name: string;
   /** Serial number, lower-case hexadecimal without leading zeros. */
   readonly serial: string;
+  /** SHA-256 of the issuer's name in DER, lower-case hexadecimal: with the serial number it names the certificate. */
+  readonly issuer: string;
   /** SHA-256 of the certificate, lower-case hexadecimal. */
   readonly fingerprint256: string;
   readonly notAfter: UnixMs;
@@ -38,6 +41,7 @@ export function clientIdentity(leafDer: Uint8Array): Identity {
     return {
       name: nameOf(certificate),
       serial: normalSerial(certificate.serialNumber),
+      issuer: nameHash(certificate.issuerName),
       fingerprint256: createHash("sha256").update(leafDer).digest("hex"),
       notAfter: unixMs(notAfter),
     };
@@ -54,6 +58,11 @@ export function normalSerial(hexadecimal: string): string {
     .toLowerCase()
     .replaceAll(":", "")
     .replace(/^0+(?=.)/, "");
+}
+
+/** As `Identity.issuer`. */
+export function nameHash(name: Name): string {
+  return createHash("sha256").update(new Uint8Array(name.toArrayBuffer())).digest("hex");
 }
 
 function parsed(der: Uint8Array): X509Certificate {

@@ -1,5 +1,6 @@
 /** Certificate revocation lists (RFC 5280 section 5): made for our own CAs, read of any. Pure. */
 import "reflect-metadata";
+import { createHash } from "node:crypto";
 import {
   AuthorityKeyIdentifierExtension,
   Extension,
@@ -10,8 +11,10 @@ import {
   X509CrlReason,
 } from "@peculiar/x509";
 import { messageOf, ZgateError } from "../errors.ts";
-import { derInteger } from "./der.ts";
-import { normalSerial } from "./identity.ts";
+import { MAX_KNOWN_AUTHORITIES } from "./constants.ts";
+import { derInteger, wholeBytes } from "./der.ts";
+import { nameHash, normalSerial } from "./identity.ts";
+import type { Identity } from "./identity.ts";
 import { SIGNING } from "./keys.ts";
 import type { RevokedEntry } from "./ledger.ts";
 import { pemBlocks } from "./pem.ts";
@@ -37,7 +40,7 @@ export async function createRevocationList(
     signingAlgorithm: SIGNING[issuer.key.type],
     signingKey: issuer.key.privateKey,
     entries: revoked.map((entry) => ({
-      serialNumber: evenLength(entry.serial),
+      serialNumber: wholeBytes(entry.serial),
       revocationDate: new Date(entry.at),
       reason: X509CrlReason[entry.reason],
     })),
@@ -54,39 +57,53 @@ export async function createRevocationList(
  * TLS stack does so in every handshake, and a list is a local file that can only end sessions.
  */
 export class RevocationIndex {
-  /** Issuer name in DER, hexadecimal → serial numbers. */
+  /** By `Identity.issuer`: serial numbers. */
   readonly #serials = new Map<string, Set<string>>();
+  /** CA certificates of chains by their SHA-256: whether they are revoked. Sessions share a few of them. */
+  readonly #authorities = new Map<string, string | undefined>();
 
   /** Throws `ZG_TLS_MATERIAL` when a list in it cannot be read. `file` names it in errors. */
   constructor(file: string, crlPem: string) {
     try {
       for (const block of pemBlocks(file, crlPem, CRL_LABEL)) {
         const list = new X509Crl(PemConverter.decodeFirst(block));
-        const issuer = Buffer.from(list.issuerName.toArrayBuffer()).toString("hex");
+        const issuer = nameHash(list.issuerName);
         const serials = this.#serials.get(issuer) ?? new Set();
         for (const entry of list.entries) serials.add(normalSerial(entry.serialNumber));
         this.#serials.set(issuer, serials);
       }
     } catch (error) {
       if (error instanceof ZgateError) throw error;
-      throw new ZgateError("ZG_TLS_MATERIAL", `${file}: a revocation list in it cannot be read: ${messageOf(error)}`, {
-        cause: error,
-      });
+      const reason = `${file}: a revocation list in it cannot be read: ${messageOf(error)}`;
+      throw new ZgateError("ZG_TLS_MATERIAL", reason, { cause: error });
     }
   }
 
-  /** The serial number of the first certificate of a verified chain that is revoked, leaf first. */
-  revokedSerial(chainDer: readonly Uint8Array[]): string | undefined {
-    for (const der of chainDer) {
-      const certificate = new X509Certificate(new Uint8Array(der));
-      const issuer = Buffer.from(certificate.issuerName.toArrayBuffer()).toString("hex");
-      const serial = normalSerial(certificate.serialNumber);
-      if (this.#serials.get(issuer)?.has(serial) === true) return serial;
+  /** The serial number of the leaf, or of the first CA above it, that is revoked. `chainDer` is verified, leaf first. */
+  revokedSerial(leaf: Identity, chainDer: readonly Uint8Array[]): string | undefined {
+    if (this.#has(leaf.issuer, leaf.serial)) return leaf.serial;
+    for (const der of chainDer.slice(1)) {
+      const serial = this.#revokedAuthority(der);
+      if (serial !== undefined) return serial;
     }
     return undefined;
   }
+
+  #has(issuer: string, serial: string): boolean {
+    return this.#serials.get(issuer)?.has(serial) === true;
+  }
+
+  #revokedAuthority(der: Uint8Array): string | undefined {
+    const fingerprint = createHash("sha256").update(der).digest("base64");
+    if (this.#authorities.has(fingerprint)) return this.#authorities.get(fingerprint);
+    const { issuer, serial } = certificateId(der);
+    const revoked = this.#has(issuer, serial) ? serial : undefined;
+    if (this.#authorities.size < MAX_KNOWN_AUTHORITIES) this.#authorities.set(fingerprint, revoked);
+    return revoked;
+  }
 }
 
-function evenLength(hexadecimal: string): string {
-  return hexadecimal.length % 2 === 0 ? hexadecimal : `0${hexadecimal}`;
+function certificateId(der: Uint8Array): Pick<Identity, "issuer" | "serial"> {
+  const certificate = new X509Certificate(new Uint8Array(der));
+  return { issuer: nameHash(certificate.issuerName), serial: normalSerial(certificate.serialNumber) };
 }

@@ -7,14 +7,14 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { X509Certificate } from "@peculiar/x509";
-import { initAuthority, readLedger } from "./authority.ts";
+import { initAuthority, openRootCa, readLedger } from "./authority.ts";
 import { DAY_MS } from "./constants.ts";
-import { normalSerial } from "./identity.ts";
+import { clientIdentity, normalSerial } from "./identity.ts";
 import { issueLeaf, renewLeaf } from "./issuance.ts";
 import type { Issued } from "./issuance.ts";
 import { KEY_TYPES } from "./keys.ts";
 import { pemBlocks } from "./pem.ts";
-import { RevocationIndex } from "./revocation-list.ts";
+import { createRevocationList, RevocationIndex } from "./revocation-list.ts";
 import { revoke, writeRevocationLists } from "./revocation.ts";
 
 const run = promisify(execFile);
@@ -79,11 +79,39 @@ for (const keyType of KEY_TYPES) {
         pemBlocks("chain", await readFile(issued.certificatePath, "utf8"), "CERTIFICATE").map(
           (block) => new Uint8Array(new X509Certificate(block).rawData),
         );
-      assert.equal(index.revokedSerial(await chain(gone)), serialOf(gone));
-      assert.equal(index.revokedSerial(await chain(kept)), undefined);
-      const [leaf = new Uint8Array(), ...authorities] = await chain(gone);
-      assert.equal(index.revokedSerial(authorities), undefined);
-      assert.equal(index.revokedSerial([leaf]), serialOf(gone));
+      const revoked = async (issued: Issued): Promise<string | undefined> => {
+        const [leaf = new Uint8Array(), ...above] = await chain(issued);
+        return index.revokedSerial(clientIdentity(leaf), [leaf, ...above]);
+      };
+      assert.equal(await revoked(gone), serialOf(gone));
+      assert.equal(await revoked(kept), undefined);
+    });
+
+    test("with its issuing CA every leaf is revoked", async () => {
+      const one = await client("below");
+      const [leafPem = "", issuingPem = ""] = pemBlocks(
+        "c",
+        await readFile(one.certificatePath, "utf8"),
+        "CERTIFICATE",
+      );
+      const der = (pem: string): Uint8Array => new Uint8Array(new X509Certificate(pem).rawData);
+      const root = await openRootCa(folder);
+      assert.ok(root !== undefined);
+      const serial = normalSerial(new X509Certificate(issuingPem).serialNumber);
+      const entry = { type: "revoked", serial, reason: "superseded", at: NOW.toISOString() } as const;
+      const index = new RevocationIndex("c", await createRevocationList(root, [entry], NOW, DAY_MS));
+      const chain = [der(leafPem), der(issuingPem)];
+      for (let again = 0; again < 2; again++)
+        assert.equal(index.revokedSerial(clientIdentity(der(leafPem)), chain), serial);
+      assert.equal(index.revokedSerial(clientIdentity(der(leafPem)), chain.slice(0, 1)), undefined);
+    });
+
+    test("a list that is no list is refused with its file", () => {
+      const text = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n";
+      assert.throws(() => new RevocationIndex("x.pem", text), {
+        code: "ZG_TLS_MATERIAL",
+        message: /^x\.pem: a revocation list in it cannot be read: /,
+      });
     });
 
     test("an expired revocation leaves the list a day after the certificate's end", async () => {
@@ -92,7 +120,7 @@ for (const keyType of KEY_TYPES) {
       const listed = async (days: number): Promise<boolean> => {
         await writeRevocationLists({ folder, now: new Date(NOW.getTime() + days * DAY_MS) });
         const index = new RevocationIndex("crl.pem", await readFile(inFolder("crl.pem"), "utf8"));
-        return index.revokedSerial([new Uint8Array(short.certificate.rawData)]) !== undefined;
+        return index.revokedSerial(clientIdentity(new Uint8Array(short.certificate.rawData)), []) !== undefined;
       };
       assert.deepEqual(
         [await listed(0), await listed(1.9), await listed(2.1), await listed(0)],
