@@ -29,3 +29,22 @@ export function putU32(slab: Uint8Array, at: number, value: number): void {
   putU16(slab, at, value >>> 16);
   putU16(slab, at + 2, value);
 }
+
+/**
+ * Copies `source[from, to)` to `target[at…]`; the two may be one buffer. `set(subarray(…))` would allocate
+ * the subarray, and a loop takes ten times as long.
+ */
+export function copyBytes(source: Uint8Array, from: number, to: number, target: Uint8Array, at: number): void {
+  Buffer.prototype.copy.call(source, target, at, from, to);
+}
+
+/** The unsigned 16-bit number at `at`, little-endian. */
+export function u16LeAt(slab: Uint8Array, at: number): number {
+  return byteAt(slab, at) | (byteAt(slab, at + 1) << 8);
+}
+
+/** Writes the low 16 bits of `value` at `at`, little-endian. */
+export function putU16Le(slab: Uint8Array, at: number, value: number): void {
+  slab[at] = value;
+  slab[at + 1] = value >>> 8;
+}

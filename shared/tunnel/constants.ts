@@ -16,8 +16,6 @@ export const CONTEXT_IP_PACKET = 0;
 export const FRAME_HEADER = 2;
 /** The largest value of that length, bytes. */
 export const MAX_FRAME_LENGTH = 0xffff;
-/** Bytes of `struct virtio_net_hdr` (linux/virtio_net.h), in front of the packet where offload is agreed. */
-export const VNET_HEADER = 10;
 /** The largest frame with its length. */
 export const MAX_FRAME = FRAME_HEADER + MAX_FRAME_LENGTH;
 /** The smallest frame that can hold a packet: an IPv4 header and no more. It bounds the frames in a slab. */

@@ -5,7 +5,8 @@
 import { flowHash } from "../packet/flow-hash.ts";
 import type { FlowTuple } from "../packet/flow-hash.ts";
 import type { PacketView } from "../packet/view.ts";
-import { FRAME_HEADER, MAX_LANES, VNET_HEADER } from "./constants.ts";
+import { VNET_HEADER } from "../packet/vnet-header.ts";
+import { FRAME_HEADER, MAX_LANES } from "./constants.ts";
 import { RunList } from "./run-list.ts";
 
 /** No secret is needed: whoever chooses flows that meet on a lane holds up only himself. */
