@@ -59,7 +59,11 @@ function detailsOf(record: AuditRecord): string {
     case "flow":
       return `${record.client} ${endpoint(record.src, record.srcPort)} > ${endpoint(record.dst, record.dstPort)} ${formatProtocol(record.protocol)} ${record.action} by ${record.rule}, ${record.up.bytes} B up, ${record.down.bytes} B down`;
     case "policy":
-      return `generation ${record.generation} ${record.outcome}: ${[...record.changes, ...record.problems].join("; ")}`;
+      return [
+        `generation ${record.generation} ${record.outcome} (${record.trigger})`,
+        ...record.changes,
+        ...record.problems,
+      ].join("; ");
     case "refusal":
       return `${record.what} of ${record.client ?? record.remote}: ${record.reason} (${record.code})`;
     case "suppressed":
