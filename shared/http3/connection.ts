@@ -115,9 +115,10 @@ export class Http3Connection {
   /**
    * Client: sends a request; resolves when the final response's HEADERS came. Rejects with an `Http3Error`
    * (the peer's or our own stream error) or another `ZgateError` (no connection, GOAWAY, extended CONNECT not
-   * offered, no answer in time).
+   * offered, no answer in time); with a `TypeError` when `fields` are no well-formed request.
    */
   async request(fields: Fields, options: MessageOptions = {}): Promise<Http3Stream> {
+    if (this.role === "server") throw new TypeError("a server makes no requests");
     const wrong = malformation("request", fields);
     if (wrong !== undefined) throw new TypeError(`request: ${wrong}`);
     if (fieldValue(fields, ":protocol") !== undefined && !(await this.peerSettings).enableConnectProtocol) {

@@ -28,11 +28,6 @@ export class MessageWriter {
     stream.onWritable = () => this.#flush();
   }
 
-  /** HEADERS were not sent yet, and can be. */
-  get idle(): boolean {
-    return this.#state === "idle";
-  }
-
   /** Body can be sent. */
   get open(): boolean {
     return this.#state === "open";

@@ -95,8 +95,7 @@ export class Http3Stream {
 
   /** Server: sends the final response, once. Does nothing when the client has gone. */
   respond(status: number, fields: Fields = NO_FIELDS, options: MessageOptions = {}): void {
-    if (!this.#writer.idle && this.status !== 0)
-      throw new TypeError(`stream ${this.id} was answered with ${this.status}`);
+    if (this.status !== 0) throw new TypeError(`stream ${this.id} was answered with ${this.status} already`);
     this.status = status;
     const head: Field[] = [[":status", String(status)], ...fields];
     this.#writer.sendMessage(head, options.body);

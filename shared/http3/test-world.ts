@@ -1,7 +1,7 @@
 /** What the tests of this folder share: two HTTP/3 ends on a fake connection, or one end and a raw peer. */
 import assert from "node:assert/strict";
 import { FakeClock } from "../native/fake-clock.ts";
-import { fakeQuicPair, type FakeQuicConnection, type FakeQuicOptions } from "../native/fake-quic.ts";
+import { fakeQuicPair, type FakeQuicConnection, type FakeQuicOptions, type FakeQuicPair } from "../native/fake-quic.ts";
 import type { QuicStream } from "../native/quic.ts";
 import { Http3Connection, type Http3Limits } from "./connection.ts";
 import { DATA_HEADROOM } from "./constants.ts";
@@ -27,6 +27,8 @@ export interface World {
   readonly clock: FakeClock;
   readonly client: Http3Connection;
   readonly server: Http3Connection;
+  /** What is below them. */
+  readonly pair: FakeQuicPair;
 }
 
 export function world(options: FakeQuicOptions = {}, limits: Partial<Http3Limits> = {}): World {
@@ -35,6 +37,7 @@ export function world(options: FakeQuicOptions = {}, limits: Partial<Http3Limits
   const http3 = { schedule: clock.schedule, limits };
   return {
     clock,
+    pair,
     client: new Http3Connection(pair.client, "client", http3),
     server: new Http3Connection(pair.server, "server", http3),
   };
