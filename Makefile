@@ -19,6 +19,7 @@ DOCKER_BUILD_FLAGS ?=
 export DOCKER_BUILD_FLAGS
 ADDON := native/target/release/libzgate_native.so
 ADDON_SOURCES := native/Cargo.toml native/Cargo.lock $(wildcard native/build.rs native/src/*.rs native/src/*/*.rs)
+DELAY_PROXY := --manifest-path bench/delay-proxy/Cargo.toml
 
 # ── Set-up and build ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -48,11 +49,13 @@ check: fmt-check lint types knip imports clippy ## Every static check
 fmt: $(MODULES) ## Format TypeScript, JSON, YAML and Rust in place
 	oxfmt .
 	$(CARGO) fmt --manifest-path native/Cargo.toml
+	$(CARGO) fmt $(DELAY_PROXY)
 
 .PHONY: fmt-check
 fmt-check: $(MODULES) ## Formatting, without changing anything
 	oxfmt --check .
 	$(CARGO) fmt --check --manifest-path native/Cargo.toml
+	$(CARGO) fmt --check $(DELAY_PROXY)
 
 .PHONY: lint
 lint: $(MODULES) ## oxlint, warnings are errors
@@ -73,6 +76,7 @@ imports: $(MODULES) ## Imports point one way
 .PHONY: clippy
 clippy: ## clippy, warnings are errors
 	$(CARGO) clippy --release --locked --all-targets --features test-program --manifest-path native/Cargo.toml -- -D warnings
+	$(CARGO) clippy --release --locked --all-targets $(DELAY_PROXY) --target-dir bench/out/delay-proxy -- -D warnings
 
 # ── Tests: `make test` is everything ──────────────────────────────────────────────────────────────────────
 
@@ -85,8 +89,9 @@ test-unit: build ## Unit and property tests
 	$(NODE) --test "{agent,relay,shared,cli,tools,docs}/**/*.test.ts" "e2e/harness/**/*.test.ts" "bench/**/*.test.ts"
 
 .PHONY: test-native
-test-native: ## Tests of the Rust addon
+test-native: ## Tests in Rust: the addon, the benchmark's delay line
 	$(CARGO) test --release --locked --features test-program --manifest-path native/Cargo.toml
+	$(CARGO) test --release --locked $(DELAY_PROXY) --target-dir bench/out/delay-proxy
 
 .PHONY: interop
 interop: build ## HTTP/3 against aioquic, both ways

@@ -32,8 +32,7 @@ fn main() -> ExitCode {
         eprintln!("usage: delay-proxy DELAY_MS MAX_PACKETS");
         return ExitCode::FAILURE;
     };
-    let (Ok(delay_ms), Ok(max_packets)) = (delay_ms.parse::<f64>(), max_packets.parse::<u32>())
-    else {
+    let (Ok(delay_ms), Ok(max_packets)) = (delay_ms.parse::<f64>(), max_packets.parse::<u32>()) else {
         eprintln!("delay-proxy: DELAY_MS and MAX_PACKETS have to be numbers");
         return ExitCode::FAILURE;
     };
@@ -44,9 +43,7 @@ fn main() -> ExitCode {
     match run(delay, max_packets) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!(
-                "delay-proxy: netfilter queue: {error}; it needs CAP_NET_ADMIN and nfnetlink_queue"
-            );
+            eprintln!("delay-proxy: netfilter queue: {error}; it needs CAP_NET_ADMIN and nfnetlink_queue");
             ExitCode::FAILURE
         }
     }
@@ -67,16 +64,10 @@ fn run(delay: Duration, max_packets: u32) -> std::io::Result<()> {
             }
         }
         if let Some(last_packet) = queue.read_announcements()? {
-            waiting.push_back(Entry {
-                release: Instant::now() + delay,
-                last_packet,
-            });
+            waiting.push_back(Entry { release: Instant::now() + delay, last_packet });
         }
         let now = Instant::now();
-        let due = waiting
-            .iter()
-            .take_while(|entry| entry.release <= now)
-            .count();
+        let due = waiting.iter().take_while(|entry| entry.release <= now).count();
         if let Some(entry) = waiting.drain(..due).next_back() {
             queue.accept_up_to(entry.last_packet)?;
         }

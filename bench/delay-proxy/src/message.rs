@@ -45,11 +45,7 @@ pub fn accept_request(last_packet: u32) -> Vec<u8> {
     let mut verdict = [0; 8];
     verdict[..4].copy_from_slice(&NF_ACCEPT.to_be_bytes());
     verdict[4..].copy_from_slice(&last_packet.to_be_bytes());
-    message(
-        NFQNL_MSG_VERDICT_BATCH,
-        NLM_F_REQUEST,
-        &[(NFQA_VERDICT_HDR, &verdict)],
-    )
+    message(NFQNL_MSG_VERDICT_BATCH, NLM_F_REQUEST, &[(NFQA_VERDICT_HDR, &verdict)])
 }
 
 /// What a message from the kernel says.
@@ -64,18 +60,11 @@ pub enum Announcement {
 }
 
 pub fn parse(bytes: &[u8]) -> Announcement {
-    let Some(kind) = bytes
-        .get(4..6)
-        .and_then(|field| field.try_into().ok())
-        .map(u16::from_ne_bytes)
-    else {
+    let Some(kind) = bytes.get(4..6).and_then(|field| field.try_into().ok()).map(u16::from_ne_bytes) else {
         return Announcement::Other;
     };
     if kind == NLMSG_ERROR {
-        let code = bytes
-            .get(16..20)
-            .and_then(|field| field.try_into().ok())
-            .map(i32::from_ne_bytes);
+        let code = bytes.get(16..20).and_then(|field| field.try_into().ok()).map(i32::from_ne_bytes);
         return code.map_or(Announcement::Other, Announcement::Answer);
     }
     // The kernel writes NFQA_PACKET_HDR first.
@@ -84,10 +73,7 @@ pub fn parse(bytes: &[u8]) -> Announcement {
         return Announcement::Other;
     }
     let at = HEADERS_LEN + ATTRIBUTE_HEADER_LEN;
-    let number = bytes
-        .get(at..at + 4)
-        .and_then(|field| field.try_into().ok())
-        .map(u32::from_be_bytes);
+    let number = bytes.get(at..at + 4).and_then(|field| field.try_into().ok()).map(u32::from_be_bytes);
     number.map_or(Announcement::Other, Announcement::Packet)
 }
 
@@ -118,15 +104,9 @@ mod tests {
 
     #[test]
     fn requests_have_the_kernels_layout() {
-        assert_eq!(
-            accept_request(0x0102_0304)[16..],
-            [0, 0, 0, 0, 12, 0, 2, 0, 0, 0, 0, 1, 1, 2, 3, 4]
-        );
+        assert_eq!(accept_request(0x0102_0304)[16..], [0, 0, 0, 0, 12, 0, 2, 0, 0, 0, 0, 1, 1, 2, 3, 4]);
         let bind = bind_request(256);
-        assert_eq!(
-            bind.len() as u32,
-            u32::from_ne_bytes([bind[0], bind[1], bind[2], bind[3]])
-        );
+        assert_eq!(bind.len() as u32, u32::from_ne_bytes([bind[0], bind[1], bind[2], bind[3]]));
         assert_eq!(bind[20..28], [8, 0, 1, 0, 1, 0, 0, 0]);
         assert_eq!(bind[28..40], [9, 0, 2, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
         assert_eq!(bind[40..48], [8, 0, 3, 0, 0, 0, 1, 0]);
@@ -134,10 +114,7 @@ mod tests {
 
     #[test]
     fn announcements_give_their_number() {
-        assert_eq!(
-            parse(&announcement(u32::MAX)),
-            Announcement::Packet(u32::MAX)
-        );
+        assert_eq!(parse(&announcement(u32::MAX)), Announcement::Packet(u32::MAX));
     }
 
     #[test]
@@ -152,11 +129,7 @@ mod tests {
     fn every_truncation_is_something_else() {
         let whole = announcement(7);
         for length in 0..HEAD_LEN {
-            assert_eq!(
-                parse(&whole[..length]),
-                Announcement::Other,
-                "{length} bytes"
-            );
+            assert_eq!(parse(&whole[..length]), Announcement::Other, "{length} bytes");
         }
     }
 }

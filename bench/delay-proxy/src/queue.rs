@@ -18,9 +18,7 @@ impl PacketQueue {
     pub fn bind(max_packets: u32) -> Result<Self> {
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
         // SAFETY: a system call without pointers.
-        let fd = check(
-            unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_NETFILTER) } as isize,
-        )?;
+        let fd = check(unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_NETFILTER) } as isize)?;
         // SAFETY: `fd` is open, and nothing else owns it.
         let socket = unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) };
         let queue = Self { socket };
@@ -33,11 +31,7 @@ impl PacketQueue {
 
     /// Waits until there is something to read.
     pub fn wait(&self) -> Result<()> {
-        let mut poll = libc::pollfd {
-            fd: self.socket.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
+        let mut poll = libc::pollfd { fd: self.socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: `poll` is one valid pollfd for the length of the call.
         check(unsafe { libc::poll(&raw mut poll, 1, -1) } as isize).map(drop)
     }
@@ -49,12 +43,7 @@ impl PacketQueue {
         loop {
             // SAFETY: the kernel writes at most `head.len()` bytes to `head` and cuts off the rest.
             let read = check(unsafe {
-                libc::recv(
-                    self.socket.as_raw_fd(),
-                    head.as_mut_ptr().cast(),
-                    head.len(),
-                    libc::MSG_DONTWAIT,
-                )
+                libc::recv(self.socket.as_raw_fd(), head.as_mut_ptr().cast(), head.len(), libc::MSG_DONTWAIT)
             });
             let length = match read {
                 Ok(length) => length,
@@ -78,15 +67,7 @@ impl PacketQueue {
 
     fn send(&self, request: &[u8]) -> Result<()> {
         // SAFETY: `request` is valid for its length during the call.
-        check(unsafe {
-            libc::send(
-                self.socket.as_raw_fd(),
-                request.as_ptr().cast(),
-                request.len(),
-                0,
-            )
-        })
-        .map(drop)
+        check(unsafe { libc::send(self.socket.as_raw_fd(), request.as_ptr().cast(), request.len(), 0) }).map(drop)
     }
 
     fn enlarge_receive_buffer(&self) -> Result<()> {
