@@ -29,6 +29,11 @@ const GROUPS: readonly Group[] = [
     load: async () => (await import("./pki.ts")).pkiCommand(),
   },
   {
+    name: "policy",
+    summary: "check, test, explain and compare policies",
+    load: async () => (await import("./policy.ts")).policyCommand(),
+  },
+  {
     name: "audit",
     summary: "check and read audit logs",
     load: async () => (await import("./audit.ts")).auditCommand(),

@@ -34,6 +34,11 @@ export const MAX_STRIDE = 16;
 /** Pairs of an address segment and a rule that covers it, in a comparison of policies: some ten seconds. */
 export const MAX_COMPARISON_STEPS = 20_000_000;
 
+/** The same for a summary in passing, which a relay makes on its packet thread: some 10 ms. */
+export const MAX_SUMMARY_STEPS = 10_000;
+/** Lines of a summary. */
+export const MAX_SUMMARY_LINES = 50;
+
 // Names and texts
 
 /** Characters of the name of a client, group or destination, and of a rule's id. */

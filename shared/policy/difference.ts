@@ -6,7 +6,7 @@
 import type { UnixMs } from "../units.ts";
 import { formatAddress, formatPrefix } from "./address.ts";
 import { type AddressRange, joinRanges, prefixesOf, segmentsOf, wordsOf } from "./address-segments.ts";
-import { MAX_COMPARISON_STEPS } from "./constants.ts";
+import { MAX_COMPARISON_STEPS, MAX_SUMMARY_LINES, MAX_SUMMARY_STEPS } from "./constants.ts";
 import {
   type Action,
   firstLimits,
@@ -54,11 +54,17 @@ interface View {
 
 /**
  * Every client for whom something differs at `at`, in the order of the new policy, removed clients last. Throws
- * `ZG_POLICY_INVALID` when the rules overlap in too many ways to be compared.
+ * `ZG_POLICY_INVALID` when that takes more than
+ * `maxSteps` (pairs of an address segment and a rule that covers it).
  */
-export function comparePolicies(before: PolicyDocument, after: PolicyDocument, at: UnixMs): ClientDifference[] {
+export function comparePolicies(
+  before: PolicyDocument,
+  after: PolicyDocument,
+  at: UnixMs,
+  maxSteps = MAX_COMPARISON_STEPS,
+): ClientDifference[] {
   const views = { before: new Views(before, at), after: new Views(after, at) };
-  const comparer = new Comparer();
+  const comparer = new Comparer(maxSteps);
   const names = new Set([...after.clients.keys(), ...before.clients.keys()]);
   return [...names].flatMap((client) => {
     const old = views.before.of(client);
@@ -133,7 +139,11 @@ const NO_CHANGE: Change = { gained: [], lost: [] };
 class Comparer {
   readonly #known = new Map<string, Change>();
   readonly #texts = new Map<PolicyRule, string>();
-  #steps = 0;
+  #stepsLeft: number;
+
+  constructor(maxSteps: number) {
+    this.#stepsLeft = maxSteps;
+  }
 
   compare(before: View | undefined, after: View | undefined): Change {
     const keys = [this.#keyOf(before), this.#keyOf(after)];
@@ -183,10 +193,9 @@ class Comparer {
   }
 
   #covering(around: readonly number[], here: readonly number[]): readonly number[] {
-    this.#steps += around.length + here.length;
-    if (this.#steps > MAX_COMPARISON_STEPS) {
-      throw new ZgateError("ZG_POLICY_INVALID", "the policies overlap in too many ways to be compared");
-    }
+    this.#stepsLeft -= around.length + here.length;
+    if (this.#stepsLeft < 0)
+      throw new ZgateError("ZG_POLICY_INVALID", "the policies differ in too much to be compared");
     return [...around, ...here].sort((a, b) => a - b);
   }
 }
@@ -228,4 +237,54 @@ function formatRange(version: 4 | 6, range: AddressRange): string[] {
   const prefixes = prefixesOf(version, range);
   if (prefixes.length <= MAX_PREFIXES) return prefixes.map(formatPrefix);
   return [`${formatAddress(version, ...wordsOf(range.start))}-${formatAddress(version, ...wordsOf(range.end))}`];
+}
+
+/** The client's changes, one a line: `+` gained, `-` lost, `!` admission, `~` limits. */
+export function describeDifference({ admitted, gained, lost, limits }: ClientDifference): string[] {
+  return [
+    ...(admitted === "still" ? [] : [`! ${admitted} admitted`]),
+    ...gained.map((reachable) => `+ ${describeReachable(reachable)}`),
+    ...lost.map((reachable) => `- ${describeReachable(reachable)}`),
+    ...limits.map((limit) => `~ ${limit}`),
+  ];
+}
+
+function describeReachable({ destinations, ports }: Reachable): string {
+  return `${destinations.join(", ")}  ${ports[0] === "*" ? "every protocol" : ports.join(", ")}`;
+}
+
+/**
+ * A bounded summary for a log: some lines, each with its clients, in bounded time. For policies that are too
+ * large to be compared in passing it says so.
+ */
+export function summariseChange(before: PolicyDocument, after: PolicyDocument, at: UnixMs): string[] {
+  let differences: readonly ClientDifference[];
+  try {
+    differences = comparePolicies(before, after, at, MAX_SUMMARY_STEPS);
+  } catch (error) {
+    if (!(error instanceof ZgateError)) throw error;
+    return [`${error.message} in passing: see zgate policy diff`];
+  }
+  const lines = groupByChange(differences).flatMap(({ clients, lines }) => lines.map((line) => `${clients}: ${line}`));
+  if (lines.length <= MAX_SUMMARY_LINES) return lines;
+  return [...lines.slice(0, MAX_SUMMARY_LINES), `and ${lines.length - MAX_SUMMARY_LINES} more changes`];
+}
+
+/** More names than this are counted. */
+const MAX_NAMES = 8;
+
+/** Clients for whom the same changes are named together. */
+export function groupByChange(
+  differences: readonly ClientDifference[],
+): { clients: string; lines: readonly string[] }[] {
+  const byLines = Map.groupBy(differences, (difference) => describeDifference(difference).join("\n"));
+  return [...byLines].map(([lines, same]) => ({
+    clients: namesOf(same.map(({ client }) => client)),
+    lines: lines.split("\n"),
+  }));
+}
+
+function namesOf(names: readonly string[]): string {
+  if (names.length <= MAX_NAMES) return names.join(", ");
+  return `${names.slice(0, MAX_NAMES).join(", ")} and ${names.length - MAX_NAMES} more clients`;
 }
