@@ -22,6 +22,13 @@ import type {
 /** Words for the edges of one `drain`: 512 streams become ready at once before a second call is due. */
 const EDGE_WORDS = 1024;
 
+/** Endpoints that a `process.exit` has to end: Node runs no clean-up hook of an addon then. */
+const open = new Set<NativeEndpoint>();
+
+function endAll(): void {
+  for (const native of open) native.exit();
+}
+
 export class AddonEndpoint implements QuicEndpoint {
   onConnection: ((connection: QuicConnection) => void) | undefined;
   onRefused: ((refusal: HandshakeRefusal) => void) | undefined;
@@ -36,6 +43,8 @@ export class AddonEndpoint implements QuicEndpoint {
 
   constructor(options: EndpointOptions) {
     this.#native = calling(() => loadNative().NativeEndpoint.open(options, () => this.#dispatch()));
+    if (open.size === 0) process.on("exit", endAll);
+    open.add(this.#native);
   }
 
   get localAddress(): string {
@@ -62,10 +71,15 @@ export class AddonEndpoint implements QuicEndpoint {
   }
 
   close(code: number, reason: string): Promise<void> {
-    if (!this.#closing) {
-      this.#closing = true;
+    if (this.#closing) return this.#done.promise;
+    try {
       calling(() => this.#native.close(code, reason));
+    } catch (thrown) {
+      if (!(thrown instanceof ZgateError)) return Promise.reject(thrown);
+      // The QUIC thread is gone already: it panicked.
+      this.#ended();
     }
+    this.#closing = true;
     return this.#done.promise;
   }
 
@@ -146,6 +160,8 @@ export class AddonEndpoint implements QuicEndpoint {
   /** The QUIC thread is done: whatever still waits gets its answer. */
   #ended(): void {
     this.#native.dispose();
+    open.delete(this.#native);
+    if (open.size === 0) process.off("exit", endAll);
     const error = new ZgateError("ZG_CONNECTION_CLOSED", "the endpoint is closed");
     this.#connecting.rejectAll(error);
     this.opening.rejectAll(error);

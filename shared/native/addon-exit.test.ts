@@ -119,9 +119,12 @@ suite("exit", { timeout: 60_000, concurrency: 2 }, () => {
     const tls = await testTls();
     const server = openTestEndpoint(t, { server: tls.server });
     const accepted = nextConnection(server);
-    await run(`
-      await open(false).connect("${server.localAddress}", "relay.test", clientTls);
-      process.exit(0);`);
-    assert.equal((await (await accepted).closed).source, "peer-application");
+    const exited = run(`
+      const connection = await open(false).connect("${server.localAddress}", "relay.test", clientTls);
+      connection.onStream = () => process.exit(0);`);
+    const connection = await accepted;
+    (await connection.openUni()).write(Uint8Array.of(1), 0, 1);
+    assert.equal((await connection.closed).source, "peer-application");
+    await exited;
   });
 });

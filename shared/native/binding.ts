@@ -79,7 +79,10 @@ export interface NativeEndpoint {
   drain(records: Uint32Array): number;
   /** Answered by an `endpointClosed` notice, the last one. */
   close(code: number, reason: string): void;
+  /** Frees what `endpointClosed` left over. */
   dispose(): void;
+  /** Ends the endpoint now, peers told: for the end of the process. */
+  exit(): void;
 }
 
 export interface NativeTun {

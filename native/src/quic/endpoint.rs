@@ -243,6 +243,17 @@ impl NativeEndpoint {
         self.command(Command::Close { code: error_code(code)?, reason, flush: CLOSE_FLUSH })
     }
 
+    /// Tells the peers, within a short time, and frees the thread and the doorbell: the process is on its way
+    /// out, and Node ends no environment on `process.exit`.
+    #[napi]
+    pub fn exit(&self) {
+        let running = self.running.borrow_mut().take();
+        if let Some(running) = running {
+            stop(running, Some(EXIT_FLUSH));
+            self.bridge.mailbox.connect_bell(None);
+        }
+    }
+
     /// Frees the thread and the doorbell. Idempotent.
     #[napi]
     pub fn dispose(&self) {
