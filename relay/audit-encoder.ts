@@ -25,7 +25,7 @@ export class AuditEncoder {
    */
   encode(time: UnixMs, level: "info" | "warn", fields: object): Buffer {
     this.#time = isoTime(time);
-    this.#pino[level](bounded(fields));
+    this.#pino[level](fits(fields) ? fields : bounded(fields));
     return Buffer.from(this.#line);
   }
 }
@@ -33,6 +33,14 @@ export class AuditEncoder {
 /** RFC 3339 with milliseconds, UTC. */
 export function isoTime(time: UnixMs): string {
   return new Date(time).toISOString();
+}
+
+/** No string and no list is over its limit: true of all but hostile records, and then nothing is copied. */
+function fits(value: unknown): boolean {
+  if (typeof value === "string") return value.length <= AUDIT_TEXT_LENGTH;
+  if (typeof value !== "object" || value === null) return true;
+  if (Array.isArray(value)) return value.length <= AUDIT_LIST_LENGTH && value.every(fits);
+  return Object.values(value).every(fits);
 }
 
 /** The same value with every string and list cut to its limit. */
