@@ -18,7 +18,7 @@ export function revokeCommand(): Command {
       new Argument("<what>", "a name (all its valid certificates), a serial number, or a certificate's path"),
     )
     .addOption(folderOption())
-    .addOption(new Option("--reason <REASON>", "why").choices(REVOCATION_REASONS).default("privilegeWithdrawn"))
+    .addOption(new Option("--reason <REASON>", "why").choices(REVOCATION_REASONS).default("unspecified"))
     .addOption(passphraseOption("decrypt"))
     .action(async (what: string, flags: RevokeFlags) => {
       const passphrase = await passphraseOf(flags.passphraseFile);

@@ -3,7 +3,6 @@ import { spawnSync } from "node:child_process";
 import { createPrivateKey } from "node:crypto";
 import { test } from "node:test";
 import { PBKDF2_ITERATIONS } from "./constants.ts";
-import { derInteger, derOctets, derSequence } from "./der.ts";
 import { generateKey, KEY_TYPES, privateKeyPem, signingKeyOf } from "./keys.ts";
 
 const PASSPHRASE = "pässphrase with spaces";
@@ -31,25 +30,3 @@ for (const type of KEY_TYPES) {
     });
   });
 }
-
-test("DER lengths and integers are in their shortest form", () => {
-  const cases: readonly [Uint8Array, string][] = [
-    [derInteger(0), "020100"],
-    [derInteger(0x7f), "02017f"],
-    [derInteger(0x80), "02020080"],
-    [derInteger(0x0927c0), "02030927c0"],
-    [derInteger(0xffff), "020300ffff"],
-    [derSequence(derInteger(1), derInteger(2)), "3006020101020102"],
-  ];
-  for (const [bytes, hexadecimal] of cases) assert.equal(Buffer.from(bytes).toString("hex"), hexadecimal);
-  for (const [length, header] of [
-    [0x7f, "047f"],
-    [0x80, "048180"],
-    [0xff, "0481ff"],
-    [0x100, "04820100"],
-    [0xffff, "0482ffff"],
-  ] as const) {
-    assert.equal(derOctets(new Uint8Array(length)).toString("hex").slice(0, header.length), header);
-  }
-  assert.throws(() => derOctets(new Uint8Array(0x10000)), RangeError);
-});

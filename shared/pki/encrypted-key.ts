@@ -6,7 +6,7 @@
 import { createCipheriv, pbkdf2, randomBytes } from "node:crypto";
 import { promisify } from "node:util";
 import { PBKDF2_ITERATIONS } from "./constants.ts";
-import { derInteger, derNull, derObjectId, derOctets, derSequence } from "./der.ts";
+import { der, derInteger, derObjectId, derSequence, TAG } from "./der.ts";
 
 const derive = promisify(pbkdf2);
 
@@ -30,15 +30,15 @@ export async function encryptPrivateKey(pkcs8: Uint8Array, passphrase: string): 
   const derivation = derSequence(
     derObjectId(OID.pbkdf2),
     derSequence(
-      derOctets(salt),
-      derInteger(PBKDF2_ITERATIONS),
-      derSequence(derObjectId(OID.hmacWithSha256), derNull()),
+      der(TAG.octetString, salt),
+      derInteger(PBKDF2_ITERATIONS.toString(16)),
+      derSequence(derObjectId(OID.hmacWithSha256), der(TAG.null, Buffer.alloc(0))),
     ),
   );
-  const encryption = derSequence(derObjectId(OID.aes256Cbc), derOctets(iv));
+  const encryption = derSequence(derObjectId(OID.aes256Cbc), der(TAG.octetString, iv));
   const algorithm = derSequence(derObjectId(OID.pbes2), derSequence(derivation, encryption));
   const lines =
-    derSequence(algorithm, derOctets(encrypted))
+    derSequence(algorithm, der(TAG.octetString, encrypted))
       .toString("base64")
       .match(/.{1,64}/g) ?? [];
   return ["-----BEGIN ENCRYPTED PRIVATE KEY-----", ...lines, "-----END ENCRYPTED PRIVATE KEY-----", ""].join("\n");

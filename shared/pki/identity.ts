@@ -8,11 +8,11 @@
 import "reflect-metadata";
 import { createHash } from "node:crypto";
 import { SubjectAlternativeNameExtension, X509Certificate } from "@peculiar/x509";
-import type { Name } from "@peculiar/x509";
 import { messageOf, ZgateError } from "../errors.ts";
 import { unixMs } from "../units.ts";
 import type { UnixMs } from "../units.ts";
 import { MAX_CERTIFICATE_BYTES, MAX_CLIENT_NAME } from "./constants.ts";
+import { certificateParts } from "./der.ts";
 
 export interface Identity {
   /** The client's name as the policy knows it. */
@@ -41,7 +41,7 @@ export function clientIdentity(leafDer: Uint8Array): Identity {
     return {
       name: nameOf(certificate),
       serial: normalSerial(certificate.serialNumber),
-      issuer: nameHash(certificate.issuerName),
+      issuer: nameHash(certificateParts(leafDer).issuer),
       fingerprint256: createHash("sha256").update(leafDer).digest("hex"),
       notAfter: unixMs(notAfter),
     };
@@ -60,9 +60,9 @@ export function normalSerial(hexadecimal: string): string {
     .replace(/^0+(?=.)/, "");
 }
 
-/** As `Identity.issuer`. */
-export function nameHash(name: Name): string {
-  return createHash("sha256").update(new Uint8Array(name.toArrayBuffer())).digest("hex");
+/** `Identity.issuer` of a name in DER. */
+export function nameHash(name: Uint8Array): string {
+  return createHash("sha256").update(name).digest("hex");
 }
 
 function parsed(der: Uint8Array): X509Certificate {

@@ -9,11 +9,9 @@
 import { z } from "zod";
 import { ZgateError } from "../errors.ts";
 
-/**
- * Reasons that an end-entity certificate may be revoked for (RFC 5280 section 5.3.1). Not "unspecified": that is said by
- * an entry without extensions, which `@peculiar/x509` writes as an empty list of them, and that is not DER.
- */
+/** Reasons that an end-entity certificate may be revoked for (RFC 5280 section 5.3.1). */
 export const REVOCATION_REASONS = [
+  "unspecified",
   "keyCompromise",
   "affiliationChanged",
   "superseded",

@@ -1,30 +1,42 @@
-/** Certificate revocation lists (RFC 5280 section 5): made for our own CAs, read of any. Pure. */
+/**
+ * Certificate revocation lists (RFC 5280 section 5), written and read without a library: what we have for it takes the
+ * square of the number of entries to write, and stops reading at some thousands of them. Pure.
+ */
 import "reflect-metadata";
-import { createHash } from "node:crypto";
-import {
-  AuthorityKeyIdentifierExtension,
-  Extension,
-  PemConverter,
-  X509Certificate,
-  X509Crl,
-  X509CrlGenerator,
-  X509CrlReason,
-} from "@peculiar/x509";
+import { KeyObject, sign } from "node:crypto";
+import { AuthorityKeyIdentifierExtension, PemConverter } from "@peculiar/x509";
 import { messageOf, ZgateError } from "../errors.ts";
-import { MAX_KNOWN_AUTHORITIES } from "./constants.ts";
-import { derInteger, wholeBytes } from "./der.ts";
-import { nameHash, normalSerial } from "./identity.ts";
-import type { Identity } from "./identity.ts";
-import { SIGNING } from "./keys.ts";
-import type { RevokedEntry } from "./ledger.ts";
+import { certificateParts, der, derInteger, derObjectId, DerReader, derSequence, derTime, TAG } from "./der.ts";
+import { normalSerial } from "./identity.ts";
+import type { KeyType } from "./keys.ts";
+import type { RevocationReason, RevokedEntry } from "./ledger.ts";
 import { pemBlocks } from "./pem.ts";
 import type { Issuer } from "./profiles.ts";
 
 /** RFC 7468 section 6. */
 export const CRL_LABEL = "X509 CRL";
 
-/** id-ce-cRLNumber (RFC 5280 section 5.2.3). */
-const CRL_NUMBER = "2.5.29.20";
+const OID = {
+  authorityKeyIdentifier: "551d23",
+  crlNumber: "551d14",
+  reasonCode: "551d15",
+} as const;
+
+/** AlgorithmIdentifier of a signature: ecdsa-with-SHA256 (RFC 5758), id-Ed25519 (RFC 8410). */
+const SIGNATURE: Readonly<Record<KeyType, { readonly oid: string; readonly hash: string | null }>> = {
+  p256: { oid: "2a8648ce3d040302", hash: "sha256" },
+  ed25519: { oid: "2b6570", hash: null },
+};
+
+/** CRLReason (RFC 5280 section 5.3.1). */
+const REASON_CODE: Readonly<Record<RevocationReason, number>> = {
+  unspecified: 0,
+  keyCompromise: 1,
+  affiliationChanged: 3,
+  superseded: 4,
+  cessationOfOperation: 5,
+  privilegeWithdrawn: 9,
+};
 
 /** A list of `issuer`, PEM. The number that has to grow from list to list is the time in milliseconds. */
 export async function createRevocationList(
@@ -33,77 +45,79 @@ export async function createRevocationList(
   now: Date,
   lifetimeMs: number,
 ): Promise<string> {
-  const list = await X509CrlGenerator.create({
-    issuer: issuer.certificate.subjectName,
-    thisUpdate: now,
-    nextUpdate: new Date(now.getTime() + lifetimeMs),
-    signingAlgorithm: SIGNING[issuer.key.type],
-    signingKey: issuer.key.privateKey,
-    entries: revoked.map((entry) => ({
-      serialNumber: wholeBytes(entry.serial),
-      revocationDate: new Date(entry.at),
-      reason: X509CrlReason[entry.reason],
-    })),
-    extensions: [
-      await AuthorityKeyIdentifierExtension.create(issuer.certificate.publicKey),
-      new Extension(CRL_NUMBER, false, derInteger(now.getTime())),
-    ],
-  });
-  return `${PemConverter.encode(list.rawData, CRL_LABEL)}\n`;
+  const { oid, hash } = SIGNATURE[issuer.key.type];
+  const algorithm = derSequence(derObjectId(oid));
+  const authorityKey = await AuthorityKeyIdentifierExtension.create(issuer.certificate.publicKey);
+  const extensions = derSequence(
+    extension(OID.authorityKeyIdentifier, new Uint8Array(authorityKey.value)),
+    extension(OID.crlNumber, derInteger(now.getTime().toString(16))),
+  );
+  const list = derSequence(
+    derInteger("01"),
+    algorithm,
+    certificateParts(new Uint8Array(issuer.certificate.rawData)).subject,
+    derTime(now),
+    derTime(new Date(now.getTime() + lifetimeMs)),
+    // An empty list of entries is left out.
+    ...(revoked.length > 0 ? [derSequence(...revoked.map(entryOf))] : []),
+    der(TAG.context0, extensions),
+  );
+  const signature = sign(hash, list, KeyObject.from(issuer.key.privateKey));
+  const unusedBits = Uint8Array.of(0);
+  const signed = derSequence(list, algorithm, der(TAG.bitString, Buffer.concat([unusedBits, signature])));
+  return `${PemConverter.encode(signed, CRL_LABEL)}\n`;
 }
 
-/**
- * Who is revoked by a set of lists: for sessions in progress when a list changes. Signatures are not verified here: the
- * TLS stack does so in every handshake, and a list is a local file that can only end sessions.
- */
-export class RevocationIndex {
-  /** By `Identity.issuer`: serial numbers. */
-  readonly #serials = new Map<string, Set<string>>();
-  /** CA certificates of chains by their SHA-256: whether they are revoked. Sessions share a few of them. */
-  readonly #authorities = new Map<string, string | undefined>();
+function entryOf(entry: RevokedEntry): Uint8Array {
+  const code = REASON_CODE[entry.reason];
+  const reason = extension(OID.reasonCode, der(TAG.enumerated, Uint8Array.of(code)));
+  // "unspecified" is said by leaving the reason out.
+  return derSequence(
+    derInteger(entry.serial),
+    derTime(new Date(entry.at)),
+    ...(code === 0 ? [] : [derSequence(reason)]),
+  );
+}
 
-  /** Throws `ZG_TLS_MATERIAL` when a list in it cannot be read. `file` names it in errors. */
-  constructor(file: string, crlPem: string) {
+/** Not critical. */
+function extension(oid: string, value: Uint8Array): Uint8Array {
+  return derSequence(derObjectId(oid), der(TAG.octetString, value));
+}
+
+export interface RevokedSerials {
+  /** The issuer's name in DER. */
+  readonly issuer: Uint8Array;
+  /** As `Identity.serial`. */
+  readonly serials: ReadonlySet<string>;
+}
+
+/** What each list of a PEM file revokes. `file` names it in errors. Throws `ZG_TLS_MATERIAL`. */
+export function readRevocationLists(file: string, pem: string): readonly RevokedSerials[] {
+  return pemBlocks(file, pem, CRL_LABEL).map((block) => {
     try {
-      for (const block of pemBlocks(file, crlPem, CRL_LABEL)) {
-        const list = new X509Crl(PemConverter.decodeFirst(block));
-        const issuer = nameHash(list.issuerName);
-        const serials = this.#serials.get(issuer) ?? new Set();
-        for (const entry of list.entries) serials.add(normalSerial(entry.serialNumber));
-        this.#serials.set(issuer, serials);
-      }
+      return revokedBy(new Uint8Array(PemConverter.decodeFirst(block)));
     } catch (error) {
-      if (error instanceof ZgateError) throw error;
       const reason = `${file}: a revocation list in it cannot be read: ${messageOf(error)}`;
       throw new ZgateError("ZG_TLS_MATERIAL", reason, { cause: error });
     }
-  }
-
-  /** The serial number of the leaf, or of the first CA above it, that is revoked. `chainDer` is verified, leaf first. */
-  revokedSerial(leaf: Identity, chainDer: readonly Uint8Array[]): string | undefined {
-    if (this.#has(leaf.issuer, leaf.serial)) return leaf.serial;
-    for (const der of chainDer.slice(1)) {
-      const serial = this.#revokedAuthority(der);
-      if (serial !== undefined) return serial;
-    }
-    return undefined;
-  }
-
-  #has(issuer: string, serial: string): boolean {
-    return this.#serials.get(issuer)?.has(serial) === true;
-  }
-
-  #revokedAuthority(der: Uint8Array): string | undefined {
-    const fingerprint = createHash("sha256").update(der).digest("base64");
-    if (this.#authorities.has(fingerprint)) return this.#authorities.get(fingerprint);
-    const { issuer, serial } = certificateId(der);
-    const revoked = this.#has(issuer, serial) ? serial : undefined;
-    if (this.#authorities.size < MAX_KNOWN_AUTHORITIES) this.#authorities.set(fingerprint, revoked);
-    return revoked;
-  }
+  });
 }
 
-function certificateId(der: Uint8Array): Pick<Identity, "issuer" | "serial"> {
-  const certificate = new X509Certificate(new Uint8Array(der));
-  return { issuer: nameHash(certificate.issuerName), serial: normalSerial(certificate.serialNumber) };
+/** The fields of TBSCertList in their order. Signature and extensions are the TLS stack's to look at. */
+function revokedBy(list: Uint8Array): RevokedSerials {
+  const fields = new DerReader(list).enter(TAG.sequence).enter(TAG.sequence);
+  if (fields.nextTag === TAG.integer) fields.skip();
+  fields.skip();
+  const issuer = fields.whole(TAG.sequence);
+  fields.skip();
+  if (fields.nextTag === TAG.utcTime || fields.nextTag === TAG.generalizedTime) fields.skip();
+  const serials = new Set<string>();
+  if (fields.nextTag === TAG.sequence) {
+    const entries = fields.enter(TAG.sequence);
+    while (!entries.atEnd) {
+      const serial = entries.enter(TAG.sequence).content(TAG.integer);
+      serials.add(normalSerial(Buffer.from(serial).toString("hex")));
+    }
+  }
+  return { issuer, serials };
 }

@@ -1,7 +1,7 @@
 import "reflect-metadata";
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { appendFile, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { appendFile, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -13,8 +13,10 @@ import { clientIdentity, normalSerial } from "./identity.ts";
 import { issueLeaf, renewLeaf } from "./issuance.ts";
 import type { Issued } from "./issuance.ts";
 import { KEY_TYPES } from "./keys.ts";
+import { REVOCATION_REASONS } from "./ledger.ts";
 import { pemBlocks } from "./pem.ts";
-import { createRevocationList, RevocationIndex } from "./revocation-list.ts";
+import { RevocationIndex } from "./revocation-index.ts";
+import { createRevocationList, readRevocationLists } from "./revocation-list.ts";
 import { revoke, writeRevocationLists } from "./revocation.ts";
 
 const run = promisify(execFile);
@@ -104,6 +106,68 @@ for (const keyType of KEY_TYPES) {
       for (let again = 0; again < 2; again++)
         assert.equal(index.revokedSerial(clientIdentity(der(leafPem)), chain), serial);
       assert.equal(index.revokedSerial(clientIdentity(der(leafPem)), chain.slice(0, 1)), undefined);
+    });
+
+    test("OpenSSL reads what we write, with every reason and beyond 2050", async () => {
+      const root = await openRootCa(folder);
+      assert.ok(root !== undefined);
+      const at = "2051-01-01T00:00:00.000Z";
+      const entries = REVOCATION_REASONS.map(
+        (reason, index) => ({ type: "revoked", serial: `8${index}`, reason, at }) as const,
+      );
+      const pem = await createRevocationList(root, entries, new Date("2049-12-31T00:00:00Z"), DAY_MS);
+      await writeFile(inFolder("reasons.pem"), pem);
+      const { stdout, stderr } = await run("openssl", [
+        "crl",
+        "-in",
+        inFolder("reasons.pem"),
+        "-noout",
+        "-text",
+        "-CAfile",
+        inFolder("ca.pem"),
+      ]);
+      assert.match(stderr, /verify OK/);
+      for (const reason of [
+        "Key Compromise",
+        "Affiliation Changed",
+        "Superseded",
+        "Cessation Of Operation",
+        "Privilege Withdrawn",
+      ]) {
+        assert.ok(stdout.includes(reason), reason);
+      }
+      assert.equal(stdout.match(/Reason Code/g)?.length, entries.length - 1);
+      assert.deepEqual(
+        [...(readRevocationLists("l", pem)[0]?.serials ?? [])],
+        entries.map((entry) => entry.serial),
+      );
+    });
+
+    test("every cut of a list is refused, and a list of many entries is quick", async () => {
+      const root = await openRootCa(folder);
+      assert.ok(root !== undefined);
+      const many = Array.from(
+        { length: 50_000 },
+        (_, index) =>
+          ({
+            type: "revoked",
+            serial: (2 ** 40 + index).toString(16),
+            reason: "superseded",
+            at: NOW.toISOString(),
+          }) as const,
+      );
+      const started = performance.now();
+      const pem = await createRevocationList(root, many, NOW, DAY_MS);
+      assert.equal(readRevocationLists("l", pem)[0]?.serials.size, many.length);
+      assert.ok(performance.now() - started < 5000, `${performance.now() - started} ms`);
+      const few = Buffer.from(
+        (await createRevocationList(root, many.slice(0, 3), NOW, DAY_MS)).replaceAll(/-----[^-]+-----|\s/g, ""),
+        "base64",
+      );
+      for (let length = 0; length < few.length; length++) {
+        const cut = `-----BEGIN X509 CRL-----\n${few.subarray(0, length).toString("base64")}\n-----END X509 CRL-----\n`;
+        assert.throws(() => readRevocationLists("l", cut), { code: "ZG_TLS_MATERIAL" });
+      }
     });
 
     test("a list that is no list is refused with its file", () => {
