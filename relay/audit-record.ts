@@ -181,7 +181,6 @@ export const auditRecord = z.discriminatedUnion("type", [
 
 export type AuditRecord = z.infer<typeof auditRecord>;
 export type AuditType = AuditRecord["type"];
-export type FlowRecord = z.infer<typeof flowRecord>;
 
 type Envelope = keyof typeof envelope | "type";
 /** A record as its writer gives it: the log adds the envelope. */
