@@ -12,6 +12,7 @@
  * Nothing is allocated a frame. A read that ends inside a frame may allocate the kept part's buffer, which is
  * no longer than one frame and is dropped when there is no part to keep.
  */
+import { copyBytes } from "../packet/bytes.ts";
 import { FRAME_HEADER, MAX_FRAME_LENGTH } from "./constants.ts";
 
 /** Why a `FrameReader` stopped for good: the peer broke the framing, its session ends with H3_MESSAGE_ERROR. */
@@ -52,7 +53,7 @@ export class FrameReader {
     this.#slab = slab;
     this.#at = at;
     this.#end = at;
-    if (this.#keptLength > 0) slab.set(this.#kept.subarray(0, this.#keptLength), at);
+    copyBytes(this.#kept, 0, this.#keptLength, slab, at);
     return at + this.#keptLength;
   }
 
@@ -94,7 +95,7 @@ export class FrameReader {
       this.#kept = EMPTY;
     } else {
       if (this.#kept.length < rest) this.#kept = new Uint8Array(keptSize(rest, FRAME_HEADER + this.#maxLength));
-      this.#kept.set(this.#slab.subarray(this.#at, this.#end));
+      copyBytes(this.#slab, this.#at, this.#end, this.#kept, 0);
     }
     this.#keptLength = rest;
     this.#slab = EMPTY;
