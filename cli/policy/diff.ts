@@ -1,7 +1,8 @@
 /** `zgate policy diff`: what a new policy lets clients reach that the old one did not, and the other way round. */
 import { styleText } from "node:util";
 import { Command } from "commander";
-import { type ClientDifference, comparePolicies, groupByChange } from "../../shared/policy/difference.ts";
+import { groupByChange } from "../../shared/policy/change-summary.ts";
+import { type ClientDifference, comparePolicies } from "../../shared/policy/difference.ts";
 import { readPolicyFile } from "../../shared/policy/load.ts";
 import type { UnixMs } from "../../shared/units.ts";
 import { EXIT_CODES } from "../failure.ts";

@@ -36,6 +36,8 @@ export const MAX_COMPARISON_STEPS = 20_000_000;
 
 /** The same for a summary in passing, which a relay makes on its packet thread: some 10 ms. */
 export const MAX_SUMMARY_STEPS = 10_000;
+/** Rules of both policies together that are compared in passing. */
+export const MAX_SUMMARY_RULES = 4_000;
 /** Lines of a summary. */
 export const MAX_SUMMARY_LINES = 50;
 
