@@ -7,6 +7,7 @@ import { createCipheriv, pbkdf2, randomBytes } from "node:crypto";
 import { promisify } from "node:util";
 import { PBKDF2_ITERATIONS } from "./constants.ts";
 import { der, derInteger, derObjectId, derSequence, TAG } from "./der.ts";
+import { pemOf } from "./pem.ts";
 
 const derive = promisify(pbkdf2);
 
@@ -37,9 +38,5 @@ export async function encryptPrivateKey(pkcs8: Uint8Array, passphrase: string): 
   );
   const encryption = derSequence(derObjectId(OID.aes256Cbc), der(TAG.octetString, iv));
   const algorithm = derSequence(derObjectId(OID.pbes2), derSequence(derivation, encryption));
-  const lines =
-    derSequence(algorithm, der(TAG.octetString, encrypted))
-      .toString("base64")
-      .match(/.{1,64}/g) ?? [];
-  return ["-----BEGIN ENCRYPTED PRIVATE KEY-----", ...lines, "-----END ENCRYPTED PRIVATE KEY-----", ""].join("\n");
+  return pemOf("ENCRYPTED PRIVATE KEY", derSequence(algorithm, der(TAG.octetString, encrypted)));
 }

@@ -17,3 +17,19 @@ export function pemBlocks(file: string, pem: string, label: string): readonly st
   }
   return blocks;
 }
+
+/** The bytes of one block of `pemBlocks`. What is not base64 in it is passed over: the bytes are parsed anyway. */
+export function pemBytes(block: string): Uint8Array<ArrayBuffer> {
+  const from = block.indexOf("\n") + 1;
+  const to = block.lastIndexOf("\n-----END ");
+  return Uint8Array.from(Buffer.from(block.slice(from, Math.max(from, to)), "base64"));
+}
+
+/** A block with lines of 64 characters (RFC 7468 section 2). */
+export function pemOf(label: string, bytes: Uint8Array): string {
+  const lines =
+    Buffer.from(bytes)
+      .toString("base64")
+      .match(/.{1,64}/g) ?? [];
+  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ""].join("\n");
+}

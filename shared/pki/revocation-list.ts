@@ -4,13 +4,13 @@
  */
 import "reflect-metadata";
 import { KeyObject, sign } from "node:crypto";
-import { AuthorityKeyIdentifierExtension, PemConverter } from "@peculiar/x509";
+import { AuthorityKeyIdentifierExtension } from "@peculiar/x509";
 import { messageOf, ZgateError } from "../errors.ts";
 import { certificateParts, der, derInteger, derObjectId, DerReader, derSequence, derTime, TAG } from "./der.ts";
 import { normalSerial } from "./identity.ts";
 import type { KeyType } from "./keys.ts";
 import type { RevocationReason, RevokedEntry } from "./ledger.ts";
-import { pemBlocks } from "./pem.ts";
+import { pemBlocks, pemBytes, pemOf } from "./pem.ts";
 import type { Issuer } from "./profiles.ts";
 
 /** RFC 7468 section 6. */
@@ -65,7 +65,7 @@ export async function createRevocationList(
   const signature = sign(hash, list, KeyObject.from(issuer.key.privateKey));
   const unusedBits = Uint8Array.of(0);
   const signed = derSequence(list, algorithm, der(TAG.bitString, Buffer.concat([unusedBits, signature])));
-  return `${PemConverter.encode(signed, CRL_LABEL)}\n`;
+  return pemOf(CRL_LABEL, signed);
 }
 
 function entryOf(entry: RevokedEntry): Uint8Array {
@@ -95,7 +95,7 @@ export interface RevokedSerials {
 export function readRevocationLists(file: string, pem: string): readonly RevokedSerials[] {
   return pemBlocks(file, pem, CRL_LABEL).map((block) => {
     try {
-      return revokedBy(new Uint8Array(PemConverter.decodeFirst(block)));
+      return revokedBy(pemBytes(block));
     } catch (error) {
       const reason = `${file}: a revocation list in it cannot be read: ${messageOf(error)}`;
       throw new ZgateError("ZG_TLS_MATERIAL", reason, { cause: error });
