@@ -14,7 +14,7 @@ export interface Testbed {
   client: TunnelEnd;
 }
 
-/** Lays the network, starts both ends and waits for the first packet through them. */
+/** Lays the network, starts both ends and waits for the first packet through them, where they carry packets. */
 export async function openTestbed(peer: Peer, label: string, path: Path | undefined): Promise<Testbed> {
   const site = await laySite(label, path);
   const ends: TunnelEnd[] = [];
@@ -23,6 +23,7 @@ export async function openTestbed(peer: Peer, label: string, path: Path | undefi
     ends.push(relay);
     const client = await peer.startClient(site);
     ends.push(client);
+    if (peer.transfer !== undefined) return { peer, site, relay, client };
     const ping = ["ping", "-n", "-c", "1", "-W", "1", TARGET_ADDRESS];
     await waitFor("a ping", async () => (await site.client.run(ping)).code === 0, TUNNEL_UP_TIMEOUT_MS);
     return { peer, site, relay, client };

@@ -3,6 +3,7 @@
  * start its spoke in the client's, each as its documentation says. After both, the client reaches the target.
  */
 import type { Service } from "../../e2e/harness/process.ts";
+import type { Direction, TcpTransfer } from "../iperf.ts";
 import type { Site } from "../site.ts";
 
 /** One running end of a tunnel. */
@@ -13,10 +14,20 @@ export interface TunnelEnd {
   stop(): Promise<void>;
 }
 
+export interface PlainTransfer extends TcpTransfer {
+  /** What the client's process used, which lives no longer than the transfer. */
+  readonly clientCpuSeconds: number;
+}
+
 export interface Peer {
   readonly name: string;
   /** Installs or builds what is missing; gives the reason when this peer cannot take part. */
   prepare(): Promise<string | undefined>;
   startRelay(site: Site): Promise<TunnelEnd>;
   startClient(site: Site): Promise<TunnelEnd>;
+  /**
+   * Moves bytes from client to relay or back for about `seconds`: for what is no VPN, and carries no IP
+   * packets. Absent on a VPN, which carries iperf3's.
+   */
+  transfer?(site: Site, direction: Direction, seconds: number): Promise<PlainTransfer>;
 }

@@ -17,12 +17,15 @@ export function tcpScenario(direction: Direction, flows: number, peers: readonly
 }
 
 /** One transfer; CPU seconds are a GB (10^9 bytes) of payload, and absent where no process carries it. */
-async function measureTcp({ site, client, relay }: Testbed, direction: Direction, flows: number): Promise<Sample> {
+async function measureTcp(bed: Testbed, direction: Direction, flows: number): Promise<Sample> {
+  const { peer, site, client, relay } = bed;
   const before = { client: cpuSeconds(client.services), relay: cpuSeconds(relay.services) };
-  const { bitsPerSecond, bytes } = await transferTcp(site, direction, flows, TCP_SECONDS);
+  const plain = await peer.transfer?.(site, direction, TCP_SECONDS);
+  const { bitsPerSecond, bytes } = plain ?? (await transferTcp(site, direction, flows, TCP_SECONDS));
   const throughput = bitsPerSecond / 1e6;
-  if (client.services.length === 0 || bytes === 0) return { throughput };
-  const cpuClient = (cpuSeconds(client.services) - before.client) / (bytes / 1e9);
+  if (relay.services.length === 0 || bytes === 0) return { throughput };
+  const clientSeconds = plain?.clientCpuSeconds ?? cpuSeconds(client.services) - before.client;
+  const cpuClient = clientSeconds / (bytes / 1e9);
   const cpuRelay = (cpuSeconds(relay.services) - before.relay) / (bytes / 1e9);
   return { throughput, cpuClient, cpuRelay, cpuBoth: cpuClient + cpuRelay };
 }
