@@ -241,22 +241,53 @@ test("kill -9 at any moment leaves a chain that the next start continues", async
   }
 });
 
-test("standard output that nobody reads neither blocks the process nor keeps it from ending", async () => {
-  // 20 MB of records into a pipe of 64 KB: the loop must go on, records are lost, close gives up, exit works.
+/** What the shell connects to standard output: a pipe, or the socket that Node's `spawn` makes. */
+const UNREAD = {
+  pipe: '("$0" "$@"; echo ", exit $?" >&2) | read wait <&3',
+  socket: '"$0" "$@"; echo ", exit $?" >&2; read wait <&3',
+};
+
+for (const [kind, script] of Object.entries(UNREAD)) {
+  test(`a ${kind} as standard output that nobody reads neither blocks the process nor keeps it from ending`, async () => {
+    // 30 MB of records: the loop must go on, records are lost, close gives up, the process exits.
+    const source = `${CHILD}
+      for (let round = 0; round < 300; round++) { burst(); await new Promise(setImmediate); }
+      await log.close().catch((error) => process.stderr.write(error.code));
+      process.stderr.write(", lost " + (log.stats().lost > 0));
+    `;
+    const args = ["-c", `exec 3<&0; ${script}`, process.execPath, "--input-type=module", "-e", source, "--", "-"];
+    const shell = spawn("sh", args, { stdio: ["pipe", "pipe", "pipe"] });
+    const ended = once(shell, "close");
+    let errors = "";
+    shell.stderr.setEncoding("utf8").on("data", (text: string) => {
+      errors += text;
+      if (!text.endsWith("\n")) return;
+      shell.stdin.end();
+      shell.stdout.destroy();
+    });
+    await ended;
+    assert.equal(errors, "ZG_AUDIT, lost true, exit 0\n");
+  });
+}
+
+test("standard output whose reader is gone makes the log unhealthy, and ends nothing", async () => {
   const source = `${CHILD}
-    for (let round = 0; round < 300; round++) { burst(); await new Promise(setImmediate); }
-    await log.close().catch((error) => process.stderr.write(error.code));
-    process.stderr.write(" lost " + (log.stats().lost > 0));
+    burst();
+    const until = (reason) => new Promise((resolve) => {
+      const look = () => (log.unhealthyReason === reason ? resolve() : setImmediate(look));
+      look();
+    });
+    await until("write EPIPE");
+    await log.flush().catch((error) => process.stderr.write(error.message));
   `;
   const child = spawn(process.execPath, ["--input-type=module", "-e", source, "--", "-"], {
     stdio: ["ignore", "pipe", "pipe"],
   });
+  child.stdout.destroy();
   let errors = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text));
-  const [code] = (await once(child, "exit")) as [number];
-  assert.equal(code, 0);
-  assert.equal(errors, "ZG_AUDIT lost true");
-  child.stdout.destroy();
+  assert.deepEqual(await once(child, "close"), [0, null]);
+  assert.equal(errors, "201 audit records are not written: write EPIPE");
 });
 
 test("standard output that is read gets a whole chain", () => {

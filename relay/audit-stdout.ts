@@ -19,10 +19,14 @@ const writeFd = promisify(write);
 
 export function openStdout(): AuditSink {
   const stat = fstatSync(STDOUT);
-  if (stat.isFIFO()) {
+  if (stat.isSocket()) return new SocketSink(STDOUT);
+  if (!stat.isFIFO()) return new DescriptorSink();
+  try {
     return new SocketSink(openSync(`/proc/self/fd/${STDOUT}`, constants.O_WRONLY | constants.O_NONBLOCK));
+  } catch {
+    // The pipe belongs to another user. A write that waits then holds a thread of the pool, and nothing else.
+    return new DescriptorSink();
   }
-  return stat.isSocket() ? new SocketSink(STDOUT) : new DescriptorSink();
 }
 
 /** Neither rotates, and neither has a disk of its own to sync. */
@@ -52,7 +56,9 @@ class SocketSink extends StdoutSink {
 
   write(bytes: Buffer): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#socket.write(bytes, (error) => (error ? reject(error) : resolve(bytes.length)));
+      // A socket that failed stays closed: every later write fails for the reason of the first.
+      if (this.#socket.errored !== null) reject(this.#socket.errored);
+      else this.#socket.write(bytes, (error) => (error ? reject(error) : resolve(bytes.length)));
     });
   }
 
