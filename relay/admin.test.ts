@@ -223,7 +223,9 @@ test("web pages and rebound names are refused, before anything is done", async (
 
 test("only a loopback address is bound", async () => {
   for (const host of ["0.0.0.0", "::", "192.0.2.1", "localhost", "fe80::1"]) {
-    await assert.rejects(LoopbackServer.open({ host, port: 0 }, buildAdmin(new FakeTarget())), { code: "ZG_CONFIG_INVALID" });
+    await assert.rejects(LoopbackServer.open({ host, port: 0 }, buildAdmin(new FakeTarget())), {
+      code: "ZG_CONFIG_INVALID",
+    });
   }
 });
 
