@@ -1,0 +1,303 @@
+/**
+ * The TUN device of the real addon, against the kernel. The tests run in a network namespace of their own,
+ * in a second process, so that nothing of this machine's network is touched and the kernel cleans up:
+ *
+ *   this file ── unshare --net ──▶ this file again: device ⇄ kernel (ping, UDP), device ⇄ device (TCP)
+ */
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { suite, test } from "node:test";
+import type { TestContext } from "node:test";
+import { promisify } from "node:util";
+import { openTun } from "./addon.ts";
+import type { Tun, TunOptions } from "./tun.ts";
+
+const run = promisify(execFile);
+const LIMIT_MS = 60_000;
+const SLAB_BYTES = 256 * 1024;
+const LENGTH_BYTES = 2;
+const VNET_HEADER_BYTES = 10;
+const inside = process.env["ZGATE_TUN_TEST"] === "inside";
+
+let opened = 0;
+
+/** A device with a name of its own that is closed after the test. */
+function openTestTun(t: TestContext, options: Partial<TunOptions> = {}): Tun {
+  const tun = openTun({ name: `zg${process.pid}t${opened++}`, mtu: 1400, offload: false, ...options });
+  t.after(() => tun.close());
+  return tun;
+}
+
+async function ip(...words: string[]): Promise<string> {
+  const { stdout } = await run("ip", words);
+  return stdout;
+}
+
+async function link(name: string): Promise<{ mtu: number; flags: string[]; gso_max_size: number }> {
+  return JSON.parse(await ip("-j", "-d", "link", "show", "dev", name))[0];
+}
+
+/** The payloads of the frames in `slab[0, filled)`. */
+function frames(slab: Uint8Array, filled: number): Uint8Array[] {
+  const all: Uint8Array[] = [];
+  for (let at = 0; at < filled;) {
+    const length = new DataView(slab.buffer, slab.byteOffset).getUint16(at);
+    all.push(slab.subarray(at + LENGTH_BYTES, at + LENGTH_BYTES + length));
+    at += LENGTH_BYTES + length;
+  }
+  return all;
+}
+
+/** Waits for the first frame that `wanted` accepts; others (router solicitations) pass by. */
+function nextFrame(tun: Tun, wanted: (packet: Uint8Array) => boolean): Promise<Uint8Array> {
+  const slab = new Uint8Array(SLAB_BYTES);
+  return new Promise((resolve) => {
+    tun.onReadable = () => {
+      for (const frame of frames(slab, tun.read(slab, 0, slab.length))) {
+        if (!wanted(frame)) continue;
+        tun.onReadable = undefined;
+        resolve(frame.slice());
+        return;
+      }
+    };
+  });
+}
+
+/** Source and destination of an IPv4 packet change places; its header checksum stays right. */
+function swapAddresses(packet: Uint8Array): void {
+  const source = packet.slice(12, 16);
+  packet.copyWithin(12, 16, 20);
+  packet.set(source, 16);
+}
+
+function framed(packet: Uint8Array): Uint8Array {
+  return Buffer.concat([Uint8Array.of(packet.length >>> 8, packet.length & 0xff), packet]);
+}
+
+if (!inside) {
+  const skip = process.getuid?.() === 0 ? false : "needs root: it makes a network namespace";
+  test("the TUN device in a namespace of its own", { skip, timeout: 2 * LIMIT_MS }, async (t) => {
+    const argv = ["--net", process.execPath, "--test-reporter=spec", import.meta.filename];
+    const child = spawn("unshare", argv, { env: { ...process.env, ZGATE_TUN_TEST: "inside", NODE_TEST_CONTEXT: "" } });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding("utf8").on("data", (text) => (output += text));
+    t.after(() => child.kill("SIGKILL"));
+    const [code] = await once(child, "close");
+    assert.equal(code, 0, output);
+    assert.match(output, /pass [1-9]/);
+  });
+} else {
+  suite("opening", { timeout: LIMIT_MS }, () => {
+    test("the interface is up, with its MTU, and gone after close", async (t) => {
+      const tun = openTestTun(t, { mtu: 1337 });
+      assert.deepEqual(tun.features, { vnetHeader: false, tso4: false, tso6: false, uso4: false, uso6: false });
+      const { mtu, flags } = await link(tun.name);
+      assert.equal(mtu, 1337);
+      assert.ok(flags.includes("UP"));
+      tun.close();
+      tun.close();
+      await assert.rejects(link(tun.name));
+      assert.throws(() => tun.read(new Uint8Array(SLAB_BYTES), 0, SLAB_BYTES), {
+        code: "ZG_TUN",
+        message: /is closed/,
+      });
+    });
+
+    test("offload: the header is there, and no super-packet outgrows a frame", async (t) => {
+      const tun = openTestTun(t, { offload: true });
+      assert.equal(tun.features.vnetHeader, true);
+      assert.equal(tun.features.tso4, true);
+      assert.ok((await link(tun.name)).gso_max_size <= 65_535 - VNET_HEADER_BYTES);
+    });
+
+    const wrong: readonly { name: string; options: Partial<TunOptions>; code: string; message: RegExp }[] = [
+      { name: "a long name", options: { name: "sixteen_bytes_xx" }, code: "ZG_TUN", message: /1 to 15 printable/ },
+      { name: "no name", options: { name: "" }, code: "ZG_TUN", message: /1 to 15 printable/ },
+      { name: "an MTU that no packet fits", options: { mtu: 10 }, code: "ZG_TUN", message: /MTU 10: Invalid argument/ },
+      { name: "a name that is no TUN device", options: { name: "lo" }, code: "ZG_TUN", message: /TUNSETIFF/ },
+    ];
+    for (const { name, options, code, message } of wrong) {
+      test(`${name} is refused`, (t) => {
+        assert.throws(() => openTestTun(t, options), { name: "ZgateError", code, message });
+      });
+    }
+
+    test("a name in use is refused, and the first stays", async (t) => {
+      const tun = openTestTun(t);
+      assert.throws(() => openTestTun(t, { name: tun.name }), { code: "ZG_TUN", message: /the name is in use/ });
+      assert.ok((await link(tun.name)).flags.includes("UP"));
+    });
+
+    test("without the privilege, the advice is to get it", async () => {
+      const script = `
+        import { openTun } from "${import.meta.resolve("./addon.ts")}";
+        try { openTun({ name: "zgnope", mtu: 1400, offload: false }); } catch (error) { console.log(error.code, error.message); }`;
+      const argv = ["--bounding-set=-net_admin", process.execPath, "--input-type=module", "--eval", script];
+      const { stdout } = await run("setpriv", argv);
+      assert.match(stdout, /^ZG_PRIVILEGE .*needs CAP_NET_ADMIN/);
+    });
+  });
+
+  suite("packets", { timeout: LIMIT_MS }, () => {
+    test("ping is answered", async (t) => {
+      const tun = openTestTun(t);
+      await ip("addr", "add", "10.99.1.1/24", "dev", tun.name);
+      const slab = new Uint8Array(SLAB_BYTES);
+      tun.onReadable = () => {
+        const filled = tun.read(slab, 0, slab.length);
+        for (const packet of frames(slab, filled)) {
+          if (packet[0]! >>> 4 !== 4 || packet[9] !== 1) continue;
+          swapAddresses(packet);
+          packet[20] = 0; // Echo Reply
+          // RFC 1624: the type went from 8 to 0, the checksum goes up by 8 << 8.
+          const sum = packet[22]! * 256 + packet[23]! + 0x0800;
+          packet[22] = ((sum & 0xffff) + (sum >>> 16)) >>> 8;
+          packet[23] = (sum + (sum >>> 16)) & 0xff;
+        }
+        tun.write(slab, 0, filled);
+      };
+      const { stdout } = await run("ping", ["-c", "20", "-i", "0.002", "-s", "1000", "10.99.1.2"]);
+      assert.match(stdout, /20 packets transmitted, 20 received/);
+      assert.ok(tun.stats().readPackets >= 20 && tun.stats().writtenPackets >= 20);
+    });
+
+    test("a datagram of the kernel is read, and one that is written arrives", async (t) => {
+      const tun = openTestTun(t);
+      await ip("addr", "add", "10.99.2.1/24", "dev", tun.name);
+      const socket = createSocket("udp4");
+      t.after(() => socket.close());
+      socket.bind(0, "10.99.2.1");
+      await once(socket, "listening");
+      const frame = nextFrame(tun, (packet) => packet[9] === 17);
+      socket.send("over there", 7, "10.99.2.2");
+      const packet = await frame;
+      assert.equal(Buffer.from(packet.subarray(28)).toString(), "over there");
+      swapAddresses(packet);
+      const ports = packet.slice(20, 24);
+      packet.set([ports[2]!, ports[3]!, ports[0]!, ports[1]!], 20);
+      const received = once(socket, "message");
+      assert.equal(tun.write(framed(packet), 0, packet.length + LENGTH_BYTES), 1);
+      const [message, from] = await received;
+      assert.equal(String(message), "over there");
+      assert.deepEqual({ address: from.address, port: from.port }, { address: "10.99.2.2", port: 7 });
+    });
+
+    test("a slab is filled with whole frames, back to back, and the rest waits", async (t) => {
+      const tun = openTestTun(t);
+      await ip("addr", "add", "10.99.3.1/24", "dev", tun.name);
+      const socket = createSocket("udp4");
+      t.after(() => socket.close());
+      for (let i = 0; i < 10; i++) {
+        await new Promise((sent) => socket.send(Buffer.alloc(1000, i), 7, "10.99.3.2", sent));
+      }
+      const slab = new Uint8Array(8000);
+      const seen: number[] = [];
+      const small = 1402;
+      assert.equal(tun.read(slab, 0, small - 1), 0, "a slab without room for the largest frame");
+      for (const to of [8000, 2500, 8000, 8000]) {
+        const filled = tun.read(slab, 100, to);
+        assert.ok(filled <= to - 100);
+        for (const packet of frames(slab.subarray(100), filled)) {
+          if (packet[9] === 17) seen.push(packet[28]!);
+        }
+      }
+      assert.deepEqual(seen, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+      assert.equal(tun.read(slab, 0, slab.length), 0);
+    });
+
+    test("pause and resume", async (t) => {
+      const tun = openTestTun(t);
+      await ip("addr", "add", "10.99.4.1/24", "dev", tun.name);
+      const socket = createSocket("udp4");
+      t.after(() => socket.close());
+      let calls = 0;
+      tun.pause();
+      const resumed = new Promise<void>((resolve) => {
+        tun.onReadable = () => {
+          calls++;
+          resolve();
+          // Level-triggered: without a read it would come for ever.
+          tun.pause();
+        };
+      });
+      await new Promise((sent) => socket.send("x", 7, "10.99.4.2", sent));
+      await new Promise((turn) => setImmediate(turn));
+      assert.equal(calls, 0);
+      tun.resume();
+      await resumed;
+      assert.equal(calls, 1);
+    });
+
+    test("what the kernel refuses is counted and the rest goes on", (t) => {
+      const tun = openTestTun(t);
+      const good = Buffer.alloc(28);
+      good[0] = 0x45;
+      const slab = Buffer.concat([framed(Uint8Array.of(0xff)), framed(good), framed(new Uint8Array(0))]);
+      assert.equal(tun.write(slab, 0, slab.length), 1);
+      const { writtenPackets, refusedPackets } = tun.stats();
+      assert.deepEqual({ writtenPackets, refusedPackets }, { writtenPackets: 1, refusedPackets: 2 });
+    });
+
+    test("a range without whole frames is a RangeError and writes nothing", (t) => {
+      const tun = openTestTun(t);
+      const slab = Buffer.concat([framed(Buffer.alloc(28, 0x45)), Uint8Array.of(0, 9, 1)]);
+      assert.throws(() => tun.write(slab, 0, slab.length), /byte 30 of the range/);
+      assert.throws(() => tun.write(slab, 0, slab.length), RangeError);
+      assert.throws(() => tun.read(slab, 0, slab.length + 1), RangeError);
+      assert.equal(tun.stats().writtenPackets, 0);
+    });
+  });
+
+  suite("offload", { timeout: LIMIT_MS }, () => {
+    test("TCP between two devices travels in super-packets", async (t) => {
+      // here (10.99.5.1) near ◀═ frames as they are ═▶ far (10.99.5.2) in the namespace of `sleeper`
+      const near = openTestTun(t, { offload: true });
+      const far = openTestTun(t, { offload: true });
+      const sleeper = spawn("unshare", ["--net", "sleep", "60"]);
+      t.after(() => sleeper.kill("SIGKILL"));
+      await once(sleeper, "spawn");
+      const there = (...words: string[]) => run("nsenter", ["--net", "-t", String(sleeper.pid), ...words]);
+      const here = await run("readlink", ["/proc/self/ns/net"]);
+      while ((await run("readlink", [`/proc/${sleeper.pid}/ns/net`])).stdout === here.stdout);
+      await ip("link", "set", far.name, "netns", String(sleeper.pid));
+      await ip("addr", "add", "10.99.5.1/24", "dev", near.name);
+      await there("ip", "addr", "add", "10.99.5.2/24", "dev", far.name);
+      await there("ip", "link", "set", far.name, "up");
+      let largest = 0;
+      for (const [from, to] of [
+        [near, far],
+        [far, near],
+      ] as const) {
+        const slab = new Uint8Array(SLAB_BYTES);
+        from.onReadable = () => {
+          const filled = from.read(slab, 0, slab.length);
+          for (const frame of frames(slab, filled)) largest = Math.max(largest, frame.length);
+          to.write(slab, 0, filled);
+        };
+      }
+      const length = 20_000_000;
+      const server = `
+        const server = require("node:net").createServer((socket) => {
+          const hash = require("node:crypto").createHash("sha256");
+          socket.on("data", (bytes) => hash.update(bytes));
+          socket.on("end", () => { socket.end(hash.digest("hex")); server.close(); });
+        }).listen(5001, "10.99.5.2", () => console.log("up"));`;
+      const serving = spawn("nsenter", ["--net", "-t", String(sleeper.pid), process.execPath, "--eval", server]);
+      t.after(() => serving.kill("SIGKILL"));
+      await once(serving.stdout, "data");
+      const client = `
+        const bytes = Buffer.alloc(${length}, "zgate super-packets ");
+        const socket = require("node:net").connect({ port: 5001, host: "10.99.5.2", allowHalfOpen: true });
+        socket.end(bytes);
+        socket.pipe(process.stdout);`;
+      const { stdout } = await run(process.execPath, ["--eval", client]);
+      const { createHash } = await import("node:crypto");
+      assert.equal(stdout, createHash("sha256").update(Buffer.alloc(length, "zgate super-packets ")).digest("hex"));
+      assert.ok(largest > 10_000 && largest <= 65_535, `the largest frame had ${largest} bytes`);
+      assert.equal(near.stats().refusedPackets + far.stats().refusedPackets, 0);
+    });
+  });
+}
