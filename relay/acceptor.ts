@@ -31,6 +31,7 @@ import type { CounterName, Counters } from "./counters.ts";
 import { DatagramCarrier } from "./datagram-carrier.ts";
 import type { Lease, LeasePool } from "./lease-pool.ts";
 import type { LivePolicy } from "./live-policy.ts";
+import type { Revocations } from "./revocations.ts";
 import { Session } from "./session.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import type { Uplink } from "./uplink.ts";
@@ -45,6 +46,7 @@ export interface AcceptorParts {
   readonly audit: AuditLog;
   readonly offer: SessionOffer;
   readonly maxSessions: number;
+  readonly revocations: Revocations;
 }
 
 /** An answer that is not 200. */
@@ -113,12 +115,15 @@ export class Acceptor {
     }
     const { identity } = visit;
     if (typeof identity === "string") throw new Refusal(403, "bad-identity", identity);
+    const revoked = this.#parts.revocations.reasonAgainst({ identity, chain: visit.http3.quic.peerChainDer });
+    if (revoked !== undefined) throw new Refusal(403, "revoked", revoked);
     const agreement = agree(control, offer);
     const policy = live.current.client(identity.name);
     if (policy === undefined) {
       throw new Refusal(403, "unknown-client", `the policy does not know the client ${identity.name}`);
     }
-    if (!policy.enabled) throw new Refusal(403, "disabled-client", `the policy has the client ${identity.name} disabled`);
+    if (!policy.enabled)
+      throw new Refusal(403, "disabled-client", `the policy has the client ${identity.name} disabled`);
     sessions.makeRoomFor(identity.name, policy.limits.maxSessions ?? DEFAULT_CLIENT_SESSIONS);
     if (sessions.size >= maxSessions) {
       throw new Refusal(429, "over-limit", `the relay has its ${maxSessions} sessions`, POOL_RETRY_AFTER_S);

@@ -16,7 +16,7 @@ import { FileWatch } from "../shared/host/file-watch.ts";
 import { stopSignal } from "../shared/host/stop-signal.ts";
 import { createLogger } from "../shared/logging.ts";
 import { openQuicEndpoint, openTun } from "../shared/native/addon.ts";
-import type { HandshakeRefusal, QuicEndpoint } from "../shared/native/quic.ts";
+import type { HandshakeRefusal, QuicEndpoint, TlsMaterial } from "../shared/native/quic.ts";
 import type { Tun } from "../shared/native/tun.ts";
 import { formatAddress, parsePrefix } from "../shared/packet/address.ts";
 import type { Prefix } from "../shared/packet/address.ts";
@@ -38,6 +38,7 @@ import { LivePolicy } from "./live-policy.ts";
 import { RelayNat } from "./nat.ts";
 import { PolicyReports } from "./policy-reports.ts";
 import { RelayControl } from "./relay-control.ts";
+import { Revocations } from "./revocations.ts";
 import { SessionRegistry } from "./session-registry.ts";
 import { Uplink } from "./uplink.ts";
 
@@ -111,7 +112,8 @@ class Relay {
       path: config.auditFile,
       version: packageJson.version,
       failClosed: false,
-      onHealth: (healthy, reason) => (healthy ? log.info("the audit log works again") : log.error({ reason }, "the audit log fails")),
+      onHealth: (healthy, reason) =>
+        healthy ? log.info("the audit log works again") : log.error({ reason }, "the audit log fails"),
     });
     this.#closers.push(() => audit.close());
     const reports = new PolicyReports(log, audit, counters);
@@ -133,7 +135,20 @@ class Relay {
     this.#sessions = sessions;
     new Downlink({ tun, pool, sessions, counters, answers });
     const offer = { maxLanes: config.lanes, offload: "none", mtu: tunMtu(config.mtu) } as const;
-    const acceptor = new Acceptor({ log, live, pool, sessions, uplink, counters, audit, offer, maxSessions: config.maxSessions });
+    const { maxSessions } = config;
+    const revocations = new Revocations(config.crl, tls.material.crlPem);
+    const acceptor = new Acceptor({
+      log,
+      live,
+      pool,
+      sessions,
+      uplink,
+      counters,
+      audit,
+      offer,
+      maxSessions,
+      revocations,
+    });
     this.#acceptor = acceptor;
     this.#every(HOUSEKEEPING_MS, () => {
       const nowMs = performance.now();
@@ -150,7 +165,7 @@ class Relay {
       log.info({ admin: admin.address }, "admin server listens");
     }
     const endpoint = this.#listen(tls.material, acceptor, audit);
-    this.#followCertificates(endpoint, tls.files);
+    this.#followCertificates(endpoint, tls.files, ({ crlPem }) => revocations.update(config.crl, crlPem, sessions));
     this.#closers.push(() => sessions.endAll("drain", CLOSE_CODE.DRAINING, "the relay is going down"));
     log.info(
       {
@@ -213,11 +228,16 @@ class Relay {
   }
 
   /** Takes renewed certificates, keys, CAs and revocation lists without a restart; broken ones are refused. */
-  #followCertificates(endpoint: QuicEndpoint, files: readonly string[]): void {
+  #followCertificates(
+    endpoint: QuicEndpoint,
+    files: readonly string[],
+    onReload: (material: TlsMaterial) => void,
+  ): void {
     const reload = async (): Promise<void> => {
       try {
         const { material, leaf, warnings } = await loadTlsFiles(this.#config, unixMs(Date.now()));
         endpoint.setServerTls(material);
+        onReload(material);
         for (const warning of warnings) this.#log.warn(warning);
         this.#log.info({ certificate: leaf.subject, notAfter: new Date(leaf.notAfter) }, "certificates were reloaded");
       } catch (error) {

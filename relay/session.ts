@@ -84,6 +84,11 @@ export class Session {
     return this.identity.name;
   }
 
+  /** The verified chain of the client, DER, leaf first. */
+  get chain(): readonly Uint8Array[] {
+    return this.http3.quic.peerChainDer;
+  }
+
   get protocol(): "zgate" | "connect-ip" {
     return this.agreement.lanes > 0 ? "zgate" : "connect-ip";
   }
