@@ -1,131 +1,122 @@
 /**
- * zgate's QUIC layer alone: plain bytes on one stream between two processes, with no TUN, no HTTP/3 and no
- * frames. The ceiling of the transport, and a probe for whoever works on the addon.
+ * Throughput of the addon alone: plain bytes on QUIC streams from one process to another over loopback, with
+ * the CPU time of both. What the tunnel adds is measured against this.
  *
- *   node bench/quic-stream.ts server ADDRESS:PORT FOLDER             serves until SIGTERM; prints `ready`
- *   node bench/quic-stream.ts client ADDRESS:PORT FOLDER up|down S   moves bytes for S seconds; prints JSON
- *
- * FOLDER has `relay.pem`, `bench.pem`, their keys and `ca.pem`. The client opens a stream and says with its first
- * byte which way the rest goes. Up: it writes, finishes, and the server answers with the count. Down: the server
- * writes until the client stops it.
+ *   node bench/quic-stream.ts [--seconds 5] [--streams 1] [--congestion cubic]
  */
-import { join } from "node:path";
-
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { parseArgs } from "node:util";
 import { openQuicEndpoint } from "../shared/native/addon.ts";
-import { READ_END, WRITE_CLOSED } from "../shared/native/quic.ts";
-import type { QuicStream, TlsMaterial } from "../shared/native/quic.ts";
-import { loadTlsFiles } from "../shared/pki/tls-files.ts";
-import { unixMs } from "../shared/units.ts";
+import { material, TestAuthority } from "../shared/native/test-certificates.ts";
+import type { QuicStream, TlsMaterial, TransportOptions } from "../shared/native/quic.ts";
 
-const ALPN = ["zgate-bench"];
-const UP = 1;
-const DOWN = 2;
-/** Bytes a write and a read: what the tunnel's slabs come to under load. */
-const PIECE_BYTES = 64 * 1024;
-/** The server's count of an upload, big-endian. */
-const COUNT_BYTES = 8;
+const SLAB_BYTES = 64 * 1024;
+const ROLE = "ZGATE_BENCH_ROLE";
 
-/** What the client prints. */
-export interface StreamReport {
+interface Start {
+  readonly tls: TlsMaterial;
+  readonly transport: TransportOptions;
+}
+
+interface Report {
   readonly bytes: number;
-  readonly seconds: number;
-  /** User and system time of the client's process, QUIC thread included. */
   readonly cpuSeconds: number;
 }
 
-async function tlsOf(folder: string, name: string): Promise<TlsMaterial> {
-  const files = { cert: join(folder, `${name}.pem`), key: join(folder, `${name}-key.pem`), ca: join(folder, "ca.pem") };
-  return (await loadTlsFiles({ ...files, keyExchange: "prefer-pq" }, unixMs(Date.now()))).material;
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
 }
 
-async function serve(address: string, folder: string): Promise<void> {
-  const endpoint = openQuicEndpoint({ bind: address, alpn: ALPN, server: await tlsOf(folder, "relay") });
-  endpoint.onConnection = (connection) => {
-    connection.onStream = (stream) => void answer(stream);
+/** Reads every stream until its end and adds up. */
+function sink(stream: QuicStream, slab: Uint8Array, add: (bytes: number) => void): void {
+  const pull = (): void => {
+    for (;;) {
+      const count = stream.read(slab, 0, slab.length);
+      if (count <= 0) return;
+      add(count);
+    }
   };
-  process.once("SIGTERM", () => void endpoint.close(0, "").then(() => process.exit(0)));
-  process.stdout.write("ready\n");
+  stream.onReadable = pull;
+  pull();
 }
 
-async function answer(stream: QuicStream): Promise<void> {
-  const way = new Uint8Array(1);
-  while (stream.read(way, 0, 1) === 0) await readable(stream);
-  if (way[0] === DOWN) return pour(stream, () => false);
-  const count = new Uint8Array(COUNT_BYTES);
-  new DataView(count.buffer).setBigUint64(0, BigInt(await drain(stream, () => false)));
-  stream.write(count, 0, count.length);
-  stream.finish();
+function source(stream: QuicStream, slab: Uint8Array): void {
+  const push = (): void => {
+    while (stream.write(slab, 0, slab.length) > 0);
+  };
+  stream.onWritable = push;
+  push();
 }
 
-async function measure(address: string, folder: string, way: string, seconds: number): Promise<StreamReport> {
-  const endpoint = openQuicEndpoint({ bind: "0.0.0.0:0", alpn: ALPN });
-  const host = address.slice(0, address.lastIndexOf(":"));
-  const stream = await (await endpoint.connect(address, host, await tlsOf(folder, "bench"))).openBidi();
-  const cpu = process.cpuUsage();
-  const start = performance.now();
-  const isOver = (): boolean => performance.now() - start >= seconds * 1000;
-  stream.write(Uint8Array.of(way === "down" ? DOWN : UP), 0, 1);
-  let bytes: number;
-  if (way === "down") {
-    bytes = await drain(stream, isOver);
-    stream.stop(0);
-  } else {
-    await pour(stream, isOver);
-    stream.finish();
-    bytes = await readCount(stream);
-  }
-  const elapsed = (performance.now() - start) / 1000;
-  const { user, system } = process.cpuUsage(cpu);
-  await endpoint.close(0, "");
-  return { bytes, seconds: elapsed, cpuSeconds: (user + system) / 1e6 };
-}
-
-/** Writes until `isOver`, or until the peer stops the stream. */
-async function pour(stream: QuicStream, isOver: () => boolean): Promise<void> {
-  const piece = new Uint8Array(PIECE_BYTES);
-  while (!isOver()) {
-    const taken = stream.write(piece, 0, piece.length);
-    if (taken === WRITE_CLOSED) return;
-    if (taken === 0) await writable(stream);
-  }
-}
-
-/** Reads until the end or until `isOver`, and counts the bytes. */
-async function drain(stream: QuicStream, isOver: () => boolean): Promise<number> {
-  const slab = new Uint8Array(PIECE_BYTES);
+/** The child: a server that swallows. */
+async function serve(): Promise<void> {
+  const [start] = (await once(process, "message")) as [Start];
+  const server = openQuicEndpoint({
+    bind: "127.0.0.1:0",
+    alpn: ["bench"],
+    server: start.tls,
+    transport: start.transport,
+  });
+  const slab = new Uint8Array(4 * SLAB_BYTES);
   let bytes = 0;
-  while (!isOver()) {
-    const read = stream.read(slab, 0, slab.length);
-    if (read < 0) break;
-    if (read === 0) await readable(stream);
-    bytes += read;
+  server.onConnection = (connection) => {
+    connection.onStream = (stream) => sink(stream, slab, (count) => (bytes += count));
+  };
+  process.on("message", async (question) => {
+    if (question === "report") process.send?.({ bytes, cpuSeconds: cpuSeconds() } satisfies Report);
+    else await server.close(0, "").then(() => process.disconnect());
+  });
+  process.send?.(server.localAddress);
+}
+
+async function measure(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      seconds: { type: "string", default: "5" },
+      streams: { type: "string", default: "1" },
+      congestion: { type: "string", default: "cubic" },
+    },
+  });
+  const authority = await TestAuthority.root("bench CA");
+  const congestion = values.congestion;
+  if (congestion !== "cubic" && congestion !== "bbr" && congestion !== "newreno") {
+    throw new RangeError(`--congestion ${congestion}: expected cubic, bbr or newreno`);
   }
-  return bytes;
+  const transport = { congestion } as const;
+  const server = fork(import.meta.filename, { env: { ...process.env, [ROLE]: "server" } });
+  server.send({ tls: material(await authority.leaf("server"), authority), transport } satisfies Start);
+  const [address] = (await once(server, "message")) as [string];
+  const client = openQuicEndpoint({ bind: "127.0.0.1:0", alpn: ["bench"], transport });
+  const connection = await client.connect(address, "localhost", material(await authority.leaf("client"), authority));
+  const slab = new Uint8Array(SLAB_BYTES);
+  for (let i = 0; i < Number(values.streams); i++) source(await connection.openBidi(), slab);
+
+  const ask = async (): Promise<Report> => {
+    server.send("report");
+    const [report] = (await once(server, "message")) as [Report];
+    return report;
+  };
+  const warmUpMs = 1000;
+  await new Promise((resolve) => setTimeout(resolve, warmUpMs));
+  const [startMs, startCpu, before] = [performance.now(), cpuSeconds(), await ask()];
+  await new Promise((resolve) => setTimeout(resolve, Number(values.seconds) * 1000));
+  const [endMs, endCpu, after] = [performance.now(), cpuSeconds(), await ask()];
+  const gigabytes = (after.bytes - before.bytes) / 1e9;
+  const seconds = (endMs - startMs) / 1000;
+  const { rttMs, cwnd, lostPackets, sentPackets } = connection.stats();
+  console.log(
+    [
+      `${((gigabytes * 1000) / seconds).toFixed(0)} MB/s (${((gigabytes * 8) / seconds).toFixed(2)} Gbit/s)`,
+      `CPU s/GB: client ${((endCpu - startCpu) / gigabytes).toFixed(2)}`,
+      `server ${((after.cpuSeconds - before.cpuSeconds) / gigabytes).toFixed(2)}`,
+      `rtt ${rttMs.toFixed(2)} ms, cwnd ${(cwnd / 1024).toFixed(0)} KiB, lost ${lostPackets} of ${sentPackets}`,
+    ].join("; "),
+  );
+  await client.close(0, "");
+  server.send("stop");
+  await once(server, "exit");
 }
 
-async function readCount(stream: QuicStream): Promise<number> {
-  const count = new Uint8Array(COUNT_BYTES + 1); // One more, so that the end can be read as well.
-  let have = 0;
-  for (;;) {
-    const read = stream.read(count, have, count.length);
-    if (read === READ_END && have === COUNT_BYTES) return Number(new DataView(count.buffer).getBigUint64(0));
-    if (read < 0) throw new Error(`the server ended the stream after ${have} bytes of its count`);
-    if (read === 0) await readable(stream);
-    have += read;
-  }
-}
-
-function readable(stream: QuicStream): Promise<void> {
-  return new Promise((resolve) => (stream.onReadable = resolve));
-}
-
-function writable(stream: QuicStream): Promise<void> {
-  return new Promise((resolve) => (stream.onWritable = resolve));
-}
-
-const [role, address = "", folder = "", way = "", seconds = ""] = process.argv.slice(2);
-if (role === "server") {
-  await serve(address, folder);
-} else if (role === "client") {
-  process.stdout.write(`${JSON.stringify(await measure(address, folder, way, Number(seconds)))}\n`);
-}
+await (process.env[ROLE] === "server" ? serve() : measure());
