@@ -14,6 +14,7 @@ use crate::event_loop::{Callback, Doorbell};
 use crate::failure::{Code, Result, failure};
 use crate::quic::bridge::Bridge;
 use crate::quic::connection::{NativeConnection, address_text};
+use crate::quic::identity::endpoint_config;
 use crate::quic::lib_alias::{ClientConfig, ServerConfig, TransportConfig, VarInt};
 use crate::quic::mailbox::Notice;
 use crate::quic::stream::{NativeStream, error_code};
@@ -151,6 +152,7 @@ impl NativeEndpoint {
         let transport_input = options.transport.unwrap_or_default();
         let transport = transport_config(&transport_input)?;
         let server = options.server.as_ref().map(|tls| quic_server(tls, &options.alpn, &transport)).transpose()?;
+        let config = endpoint_config(options.server.as_ref().map(|tls| tls.private_key_pem.as_str()));
         let (socket, local) = bind(socket_address(&options.bind, "bind")?)?;
         let queue = transport_input.stream_send_queue.unwrap_or(STREAM_SEND_QUEUE);
         let bridge = Arc::new(Bridge::new(queue.max(1) as usize));
@@ -174,7 +176,7 @@ impl NativeEndpoint {
         // SAFETY: the thread is joined before the doorbell is closed, in `stop`, which the teardown above
         // calls too.
         bridge.mailbox.connect_bell(Some(unsafe { doorbell.bell() }));
-        let thread = match QuicThread::start(socket, server, limits, Arc::clone(&bridge)) {
+        let thread = match QuicThread::start(socket, config, server, limits, Arc::clone(&bridge)) {
             Ok(thread) => thread,
             Err(error) => {
                 bridge.mailbox.connect_bell(None);

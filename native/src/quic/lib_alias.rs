@@ -6,3 +6,4 @@ pub use quinn::{
     Incoming, MtuDiscoveryConfig, ReadError, RecvStream, Runtime, SendDatagramError, SendStream, ServerConfig,
     TokioRuntime, TransportConfig, VarInt, WriteError, congestion,
 };
+pub use quinn_proto::HashedConnectionIdGenerator;

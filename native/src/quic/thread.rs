@@ -83,6 +83,7 @@ impl QuicThread {
     /// Returns when the endpoint is up, or says why it is not.
     pub fn start(
         socket: UdpSocket,
+        config: EndpointConfig,
         server: Option<ServerConfig>,
         limits: HandshakeLimits,
         bridge: Arc<Bridge>,
@@ -91,7 +92,7 @@ impl QuicThread {
         let (ready, up) = std::sync::mpsc::channel();
         let handle = thread::Builder::new()
             .name("zgate-quic".into())
-            .spawn(move || run(socket, server, limits, bridge, inbox, &ready))
+            .spawn(move || run(socket, config, server, limits, bridge, inbox, &ready))
             .map_err(|error| failure(Code::Udp, format!("the QUIC thread cannot be started: {error}")))?;
         match up.recv() {
             Ok(Ok(())) => Ok(QuicThread { commands, handle }),
@@ -113,6 +114,7 @@ impl QuicThread {
 
 fn run(
     socket: UdpSocket,
+    config: EndpointConfig,
     server: Option<ServerConfig>,
     limits: HandshakeLimits,
     bridge: Arc<Bridge>,
@@ -130,7 +132,7 @@ fn run(
     };
     runtime.block_on(async {
         let watched = WatchedRuntime { tokio: TokioRuntime, bridge: Arc::clone(&bridge) };
-        match Endpoint::new(EndpointConfig::default(), server, socket, Arc::new(watched)) {
+        match Endpoint::new(config, server, socket, Arc::new(watched)) {
             Ok(endpoint) => {
                 let _ = ready.send(Ok(()));
                 serve(endpoint, limits, &bridge, inbox).await;
