@@ -9,7 +9,7 @@ import { initAuthority } from "../../shared/pki/authority.ts";
 import { issueLeaf } from "../../shared/pki/issuance.ts";
 import { onProcessEnd } from "./cleanup.ts";
 import type { Namespace } from "./namespace.ts";
-import type { Service } from "./process.ts";
+import type { ExitStatus, Service } from "./process.ts";
 import { waitFor } from "./process.ts";
 import { RELAY } from "./topology.ts";
 
@@ -110,6 +110,11 @@ export class RelayProcess {
     });
   }
 
+  /** SIGTERM, and how it ended; undefined when it was not started. */
+  async stop(): Promise<ExitStatus | undefined> {
+    return this.#service?.stop();
+  }
+
   /** The body of a GET on the admin address; undefined when it is not answered with success. */
   async get(path: string): Promise<string | undefined> {
     const { code, stdout } = await this.#namespace.run(["curl", "-sf", "-m", "5", `http://${ADMIN}${path}`]);
@@ -134,17 +139,22 @@ export interface AgentOptions {
   readonly flags?: readonly string[];
 }
 
-/** Starts an agent; `openSession` waits until its tunnel is up. */
+/** Starts an agent; `tunnelOpen` waits until its tunnel is up. */
 export function startAgent(namespace: Namespace, { certificates, name, flags = [] }: AgentOptions): Service {
   const relay = ["--relay", `${RELAY.ipv4}:4433`];
   return namespace.spawn([ZGATE, "agent", ...relay, ...certificates.flags(name), "--tun-name", DEVICE, ...flags]);
 }
 
-/** Starts an agent and waits until addresses and routes of its session are there. */
+/** Starts an agent and waits until its tunnel is open. */
 export async function openAgent(namespace: Namespace, options: AgentOptions): Promise<Service> {
   const agent = startAgent(namespace, options);
-  await agent.waitForOutput(/"msg":"routes are set"/, START_TIMEOUT_MS);
+  await tunnelOpen(agent);
   return agent;
+}
+
+/** Waits until addresses and routes of an agent's session are there. */
+export async function tunnelOpen(agent: Service, timeoutMs = START_TIMEOUT_MS): Promise<void> {
+  await agent.waitForOutput(/"msg":"routes are set"/, timeoutMs);
 }
 
 /** The objects among the lines of a text; a last line that is not complete yet is left out. */

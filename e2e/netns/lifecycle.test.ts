@@ -1,10 +1,11 @@
 /** Killing and stopping relay and agent: who comes back when, and what stays behind. */
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 import { join } from "node:path";
 import { machineState } from "../harness/machine-state.ts";
 import { waitFor } from "../harness/process.ts";
-import { Certificates, DEVICE, jsonLines, openAgent, RelayProcess } from "../harness/product.ts";
+import type { Service } from "../harness/process.ts";
+import { Certificates, DEVICE, RelayProcess, startAgent, tunnelOpen } from "../harness/product.ts";
 import { ping, probe } from "../harness/reachability.ts";
 import { layTopology, RELAY, TARGET_A } from "../harness/topology.ts";
 import type { Topology } from "../harness/topology.ts";
@@ -19,6 +20,8 @@ clients:
 const RECONNECT_MS = 5_000;
 /** "At once": the time of a start of Node and a handshake, in milliseconds; an idle time-out is 30,000. */
 const REPLACE_MS = 5_000;
+/** An attempt to connect takes up to 10,000 ms before it is given up, in milliseconds. */
+const START_TIMEOUT_MS = 30_000;
 const skip = process.getuid?.() === 0 ? false : "network namespaces need root";
 
 describe("lifecycle", { skip }, () => {
@@ -37,8 +40,18 @@ describe("lifecycle", { skip }, () => {
   });
 
   after(() => network.close());
+  afterEach(async () => {
+    for (const agent of agents.splice(0)) await agent.stop();
+    await relay.stop();
+  });
 
-  const agentOptions = (flags: readonly string[] = []) => ({ certificates, name: "client-1", flags });
+  const agents: Service[] = [];
+  const open = async (index: 0 | 1, flags: readonly string[] = []): Promise<Service> => {
+    const agent = startAgent(network.agents[index], { certificates, name: "client-1", flags });
+    agents.push(agent);
+    await tunnelOpen(agent);
+    return agent;
+  };
   const answers = async (): Promise<boolean> => (await ping(network.agents[0], TARGET_A.ipv4, 1)).received === 1;
   const tables = async (): Promise<string[]> =>
     (await network.relay.check(["nft", "list", "tables"])).split("\n").filter(Boolean);
@@ -47,31 +60,29 @@ describe("lifecycle", { skip }, () => {
   test("SIGTERM of either leaves its machine as it was", async () => {
     const [agentBefore, relayBefore] = [await machineState(network.agents[0]), await machineState(network.relay)];
     await relay.start();
-    const agent = await openAgent(network.agents[0], agentOptions(["--route", "default"]));
+    const agent = await open(0, ["--route", "default"]);
     assert.ok(await answers());
     assert.notDeepEqual(await machineState(network.agents[0]), agentBefore);
     assert.notDeepEqual(await machineState(network.relay), relayBefore);
     assert.deepEqual(await agent.stop(), { code: 0, signal: null });
     assert.deepEqual(await machineState(network.agents[0]), agentBefore);
-    assert.deepEqual(await relay.service.stop(), { code: 0, signal: null });
+    assert.deepEqual(await relay.stop(), { code: 0, signal: null });
     assert.deepEqual(await machineState(network.relay), relayBefore);
   });
 
   test("a default route through the tunnel leaves the relay reachable, and nothing else", async () => {
     await relay.start();
-    const agent = await openAgent(network.agents[0], agentOptions(["--route", "default"]));
+    await open(0, ["--route", "default"]);
     assert.match(network.agents[0].ip("route", "get", RELAY.ipv4), /via 198\.51\.100\.2 dev wan/);
     assert.match(network.agents[0].ip("route", "get", "203.0.113.9"), new RegExp(`dev ${DEVICE}`));
     assert.match(network.agents[0].ip("-6", "route", "get", "2001:db8:99::1"), new RegExp(`dev ${DEVICE}`));
     assert.equal((await probe(network.agents[0], { protocol: "tcp", host: TARGET_A.ipv6, port: 7 })).answer, "echo");
-    await agent.stop();
-    await relay.service.stop();
   });
 
   test("kill -9 of the relay: the agent is back soon after its return, nothing is left or doubled", async () => {
     const before = await machineState(network.relay);
     await relay.start();
-    const agent = await openAgent(network.agents[0], agentOptions(["--route", "default"]));
+    const agent = await open(0, ["--route", "default"]);
     const routes = ownRoutes();
     relay.service.signal("SIGKILL");
     await relay.service.waitForExit();
@@ -83,20 +94,20 @@ describe("lifecycle", { skip }, () => {
     await waitFor("its routes", () => ownRoutes() === routes);
     assert.deepEqual(await tables(), [`table inet zgate_${DEVICE}`]);
     await agent.stop();
-    await relay.service.stop();
+    await relay.stop();
     assert.deepEqual(await machineState(network.relay), before);
   });
 
   test("kill -9 of the agent: the next one replaces its session at once, with the same address", async () => {
     const before = await machineState(network.agents[0]);
     await relay.start();
-    const first = await openAgent(network.agents[0], agentOptions(["--route", "default"]));
+    const first = await open(0, ["--route", "default"]);
     const address = network.agents[0].ip("-4", "-o", "address", "show", "dev", DEVICE);
     first.signal("SIGKILL");
     await first.waitForExit();
     assert.match(network.agents[0].ip("route"), /192\.0\.2\.1 via/);
     const killed = performance.now();
-    const second = await openAgent(network.agents[0], agentOptions(["--route", "default"]));
+    const second = await open(0, ["--route", "default"]);
     assert.ok(performance.now() - killed < REPLACE_MS);
     assert.ok(await answers());
     const lease = (line: string): string | undefined => /10\.77\.\d+\.\d+/.exec(line)?.[0];
@@ -105,58 +116,43 @@ describe("lifecycle", { skip }, () => {
       relay.audit().find((record) => record["type"] === "session-down"),
     );
     assert.equal(down["reason"], "replaced");
-    const status = JSON.parse((await relay.get("/v1/status")) ?? "{}") as { sessions?: unknown[] };
-    assert.equal(status.sessions?.length, 1);
+    const status = JSON.parse((await relay.get("/v1/status")) ?? "{}") as { sessions?: number };
+    assert.equal(status.sessions, 1);
     await second.stop();
     assert.deepEqual(await machineState(network.agents[0]), before);
-    await relay.service.stop();
+    await relay.stop();
   });
 
   test("kill -9 of both: two starts and two stops repair everything", async () => {
     const [agentBefore, relayBefore] = [await machineState(network.agents[0]), await machineState(network.relay)];
     await relay.start();
-    const agent = await openAgent(network.agents[0], agentOptions(["--route", "default"]));
+    const agent = await open(0, ["--route", "default"]);
     agent.signal("SIGKILL");
     relay.service.signal("SIGKILL");
     await Promise.all([agent.waitForExit(), relay.service.waitForExit()]);
     assert.notDeepEqual(await machineState(network.relay), relayBefore);
     await relay.start();
-    const next = await openAgent(network.agents[0], agentOptions());
+    const next = await open(0);
     await next.stop();
-    await relay.service.stop();
+    await relay.stop();
     assert.deepEqual(await machineState(network.agents[0]), agentBefore);
     assert.deepEqual(await machineState(network.relay), relayBefore);
   });
 
   test("the same client on another machine takes over, and the first one says so", async () => {
     await relay.start();
-    const first = await openAgent(network.agents[0], agentOptions());
-    const second = await openAgent(network.agents[1], agentOptions());
-    await first.waitForOutput(/"msg":"session ended: [^"]*replaced/);
+    const first = await open(0);
+    await open(1);
+    await first.waitForOutput(/"msg":"session ended: the same client opened a newer session"/);
     assert.equal((await ping(network.agents[1], TARGET_A.ipv4, 1)).received, 1);
-    await first.stop();
-    await second.stop();
-    await relay.service.stop();
   });
 
   test("an agent whose relay is not there keeps trying and says so", async () => {
-    const agent = network.agents[0].spawn([
-      join(import.meta.dirname, "../../cli/zgate"),
-      "agent",
-      "--relay",
-      `${RELAY.ipv4}:4433`,
-      ...certificates.flags("client-1"),
-      "--tun-name",
-      DEVICE,
-    ]);
-    await agent.waitForOutput(/ZG_CONNECT_FAILED/, 30_000);
+    const agent = startAgent(network.agents[0], { certificates, name: "client-1" });
+    agents.push(agent);
+    await agent.waitForOutput(/ZG_CONNECT_FAILED/, START_TIMEOUT_MS);
     await relay.start();
-    await waitFor(
-      "a session",
-      () => jsonLines(agent.stderr).some((line) => line["msg"] === "session is open"),
-      RECONNECT_MS + 20_000,
-    );
-    await agent.stop();
-    await relay.service.stop();
+    await tunnelOpen(agent, START_TIMEOUT_MS);
+    assert.ok(await answers());
   });
 });
