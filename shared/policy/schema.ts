@@ -114,7 +114,7 @@ const schedule = strict({
   timezone: parsed(parseTimezone).describe("IANA time zone, such as Europe/Berlin."),
 });
 
-/** One rule. `checkRule` in `parse.ts` adds what depends on several keys. */
+/** One rule. What depends on several of its keys is checked in `parse.ts`. */
 export const ruleSchema = strict({
   id: name.describe("Names the rule in verdicts and audit records; unique among the rules of a client."),
   type: z.enum(["ip_cidr", "default"]).describe("`ip_cidr` matches `destinations`; `default` matches every address."),
@@ -205,7 +205,10 @@ export const fileSchema = strict({
   tests: z.unknown().optional(),
 });
 
-const rules = z.array(ruleSchema).optional().describe("The first rule that matches decides.");
+const rules = z
+  .array(ruleSchema.meta({ id: "rule" }))
+  .optional()
+  .describe("The first rule that matches decides.");
 
 /** A whole file, for `docs/policy.schema.json`. */
 export const policySchema = strict({
@@ -214,17 +217,19 @@ export const policySchema = strict({
   ...shared,
   destinations: z.record(z.string(), destinationSchema).optional().describe("Names for lists of addresses."),
   groups: z
-    .record(z.string(), groupSchema.extend({ rules }))
+    .record(z.string(), groupSchema.extend({ rules }).meta({ id: "group" }))
     .optional()
     .describe("Rules for several clients, tried after a client's own, in this order."),
   clients: z
-    .record(z.string(), clientSchema.extend({ rules }).nullable())
+    .record(z.string(), clientSchema.extend({ rules }).meta({ id: "client" }).nullable())
     .optional()
     .describe("Every client that may connect, by the name in its certificate."),
-  tests: z.array(testSchema).optional().describe("Verdicts that must come out, or the policy is not loaded."),
+  tests: z
+    .array(testSchema.meta({ id: "test" }))
+    .optional()
+    .describe("Verdicts that must come out, or the policy is not loaded."),
 });
 
 export type ParsedRule = z.output<typeof ruleSchema>;
 export type ParsedClient = z.output<typeof clientSchema>;
-export type ParsedGroup = z.output<typeof groupSchema>;
 export type ParsedTest = z.output<typeof testSchema>;
