@@ -2,7 +2,7 @@
  * One TLS handshake with a relay, by the QUIC layer alone, with whatever certificate it is given: what the
  * agent would refuse to send, the relay has to refuse to take.
  *
- *   node handshake.ts ADDRESS:PORT SERVER_NAME CERT KEY CA     CERT and KEY may be -: no certificate at all
+ *   node handshake.ts ADDRESS:PORT SERVER_NAME CERT KEY CA
  *
  * Prints one line of JSON: `{"connected":true}` when the relay still took it after a request for the session,
  * or `{"connected":false,"code":305,"reason":"…"}`.
@@ -23,7 +23,7 @@ const REFUSAL_WAIT_MS = 3_000;
 
 if (import.meta.main) {
   const [remote = "", serverName = "", certificate = "", key = "", ca = ""] = process.argv.slice(2);
-  const read = (path: string): string => (path === "-" ? "" : readFileSync(path, "utf8"));
+  const read = (path: string): string => readFileSync(path, "utf8");
   const endpoint = openQuicEndpoint({ bind: "0.0.0.0:0", alpn: ["h3"] });
   const result = await shake(remote, serverName, {
     certificatePem: read(certificate),

@@ -71,6 +71,9 @@ describe("namespaces and services", { skip }, () => {
   }
 
   it("names the condition that did not come", async () => {
-    await assert.rejects(waitFor("the moon", () => false, 30), /the moon: not within 30 ms/);
+    await assert.rejects(
+      waitFor("the moon", () => false, 30),
+      /the moon: not within 30 ms/,
+    );
   });
 });

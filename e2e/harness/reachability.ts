@@ -50,25 +50,15 @@ export async function ping(
   return { sent: Number(sent), received: Number(received) };
 }
 
-/** A handshake with the relay by the holder of a certificate; undefined: without any (`handshake.ts`). */
+/** A handshake with the relay by the holder of a certificate (`handshake.ts`), who trusts the CA of `trusted`. */
 export async function shakeHands(
   from: Namespace,
   certificates: Certificates,
-  name: string | undefined,
-  ca = certificates,
+  name: string,
+  trusted = certificates,
 ): Promise<HandshakeResult> {
-  const file = (suffix: string): string =>
-    name === undefined ? "-" : join(certificates.folder, `${name}${suffix}.pem`);
   const script = join(import.meta.dirname, "handshake.ts");
-  const trust = join(ca.folder, "ca.pem");
-  const output = await from.check([
-    process.execPath,
-    script,
-    `${RELAY.ipv4}:4433`,
-    RELAY.ipv4,
-    file(""),
-    file("-key"),
-    trust,
-  ]);
-  return JSON.parse(output) as HandshakeResult;
+  const [certificate, key] = [join(certificates.folder, `${name}.pem`), join(certificates.folder, `${name}-key.pem`)];
+  const argv = [script, `${RELAY.ipv4}:4433`, RELAY.ipv4, certificate, key, join(trusted.folder, "ca.pem")];
+  return JSON.parse(await from.check([process.execPath, ...argv])) as HandshakeResult;
 }
