@@ -37,6 +37,7 @@ const EXIT_CODE_OF: Readonly<Record<ErrorCode, number>> = {
   ZG_NATIVE_FAILED: EXIT_CODES.system,
   ZG_TUN: EXIT_CODES.system,
   ZG_UDP: EXIT_CODES.system,
+  ZG_TCP: EXIT_CODES.system,
   ZG_HOST_COMMAND: EXIT_CODES.system,
   ZG_PRIVILEGE: EXIT_CODES.system,
   ZG_CONNECT_FAILED: EXIT_CODES.peer,

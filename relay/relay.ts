@@ -20,6 +20,7 @@ import type { HandshakeRefusal, QuicEndpoint, TlsMaterial } from "../shared/nati
 import type { Tun } from "../shared/native/tun.ts";
 import { formatAddress, parsePrefix } from "../shared/packet/address.ts";
 import type { Prefix } from "../shared/packet/address.ts";
+import { hostEnrolment } from "../shared/pki/enrolment-host.ts";
 import { loadTlsFiles } from "../shared/pki/tls-files.ts";
 import { CLOSE_CODE } from "../shared/tunnel/constants.ts";
 import { LanePump } from "../shared/tunnel/lane-pump.ts";
@@ -163,6 +164,11 @@ class Relay {
       const admin = await LoopbackServer.open(config.admin, buildAdmin(control));
       this.#closers.push(() => admin.close());
       log.info({ admin: admin.address }, "admin server listens");
+    }
+    const { enroll, authority, cert, key } = config;
+    if (enroll !== null && authority !== undefined) {
+      const enrolment = await hostEnrolment({ folder: authority, listen: enroll, cert, key, log });
+      this.#closers.push(() => enrolment.close());
     }
     const endpoint = this.#listen(tls.material, acceptor, audit);
     this.#followCertificates(endpoint, tls.files, ({ crlPem }) => revocations.update(config.crl, crlPem, sessions));

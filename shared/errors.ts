@@ -22,6 +22,7 @@ export const ERROR_CODES = {
   ZG_NATIVE_FAILED: "the native addon failed; this is a defect",
   ZG_TUN: "the TUN device cannot be opened or configured",
   ZG_UDP: "the UDP socket cannot be bound",
+  ZG_TCP: "a TCP port cannot be listened on",
   ZG_HOST_COMMAND: "a command that configures the operating system failed",
   ZG_PRIVILEGE: "the process lacks a privilege that it needs",
   // Protocol

@@ -7,10 +7,7 @@ import type { HostPort } from "../../shared/config/host-port.ts";
 import { bindAddress } from "../../shared/config/values.ts";
 import { createLogger } from "../../shared/logging.ts";
 import { DEFAULT_ENROLMENT_PORT } from "../../shared/pki/constants.ts";
-import { serveEnrolment } from "../../shared/pki/enrolment-server.ts";
-import { EnrolmentService } from "../../shared/pki/enrolment-service.ts";
-import { loadTlsFiles } from "../../shared/pki/tls-files.ts";
-import { unixMs } from "../../shared/units.ts";
+import { hostEnrolment } from "../../shared/pki/enrolment-host.ts";
 import { folderOption, passphraseOf, passphraseOption } from "./options.ts";
 
 interface ServeFlags {
@@ -39,21 +36,14 @@ export function serveCommand(): Command {
     .action(async (flags: ServeFlags) => {
       const log = createLogger({ level: "info", name: "pki" });
       const passphrase = await passphraseOf(flags.passphraseFile);
-      const service = await EnrolmentService.open(flags.dir, passphrase, ({ what, ...event }) => {
-        log[what === "failed" ? "error" : what === "refused" ? "warn" : "info"](event, what);
+      const server = await hostEnrolment({
+        folder: flags.dir,
+        listen: flags.listen,
+        cert: flags.cert ?? join(flags.dir, "relay.pem"),
+        key: flags.key ?? join(flags.dir, "relay-key.pem"),
+        log,
+        ...(passphrase === undefined ? {} : { passphrase }),
       });
-      const { material, warnings } = await loadTlsFiles(
-        {
-          cert: flags.cert ?? join(flags.dir, "relay.pem"),
-          key: flags.key ?? join(flags.dir, "relay-key.pem"),
-          ca: join(flags.dir, "ca.pem"),
-          keyExchange: "prefer-pq",
-        },
-        unixMs(Date.now()),
-      );
-      for (const warning of warnings) log.warn(warning);
-      const server = await serveEnrolment({ ...material, listen: flags.listen, service });
-      log.info({ address: formatHostPort(server.address) }, "enrolment is served");
       await Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
       await server.close();
     });

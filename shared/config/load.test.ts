@@ -49,6 +49,8 @@ test("a relay's defaults", async () => {
     natInterface: undefined,
     admin: { host: "127.0.0.1", port: 9443 },
     auditFile: "-",
+    enroll: null,
+    authority: undefined,
     stateDir: "/var/lib/zgate",
     drain: 5000,
     retry: 64,
@@ -142,6 +144,8 @@ const INVALID: readonly [file: string, code: string, message: string][] = [
   ["- lanes", "ZG_CONFIG_INVALID", "/etc/zgate/z.yaml:1:1: expected a mapping of options, got a list"],
   ["lanes: 1: 2", "ZG_CONFIG_INVALID", "/etc/zgate/z.yaml:1:9: this is not YAML: bad indentation of a mapping entry"],
   ["nat: false\nnat_interface: eth0", "ZG_CONFIG_INVALID", "nat_interface says where to masquerade, but nat is off"],
+  ["enroll: 0.0.0.0:1", "ZG_CONFIG_INVALID", "enroll needs authority: the folder that zgate pki init made"],
+  ["authority: certs", "ZG_CONFIG_INVALID", "authority is only for enroll, which is off"],
   [
     "lane: 3\nmtu: 12",
     "ZG_CONFIG_INVALID",

@@ -26,9 +26,13 @@ export const CONFIG_VARIABLE = "ZGATE_CONFIG";
 
 /** Throws `ZG_CONFIG_INVALID` or `ZG_CONFIG_UNKNOWN_KEY` with one line for each problem; `ZG_FILE_UNREADABLE`. */
 export async function loadRelayConfig(sources: ConfigSources): Promise<RelayConfig> {
-  return await loadConfig(relayOptions, sources, (config) =>
-    config.natInterface !== undefined && !config.nat ? ["nat_interface says where to masquerade, but nat is off"] : [],
-  );
+  return await loadConfig(relayOptions, sources, ({ nat, natInterface, enroll, authority }) => [
+    ...(natInterface !== undefined && !nat ? ["nat_interface says where to masquerade, but nat is off"] : []),
+    ...(enroll !== null && authority === undefined
+      ? ["enroll needs authority: the folder that zgate pki init made"]
+      : []),
+    ...(enroll === null && authority !== undefined ? ["authority is only for enroll, which is off"] : []),
+  ]);
 }
 
 /** As `loadRelayConfig`. */

@@ -14,6 +14,7 @@ import { defaulted, optional, required } from "./option.ts";
 import type { ConfigOf } from "./option.ts";
 import {
   bindAddress,
+  bindAddressOrOff,
   count,
   countOrAlways,
   duration,
@@ -79,6 +80,15 @@ export const relayOptions = {
     value: "FILE",
     path: true,
     description: "where audit records go as JSON lines; - is standard output",
+  }),
+  enroll: defaulted(bindAddressOrOff, "off", {
+    value: "ADDRESS:PORT|off",
+    description: "TCP address that serves enrolment and renewal of client certificates; needs --authority",
+  }),
+  authority: optional(path, {
+    value: "FOLDER",
+    path: true,
+    description: "folder of the certificate authority, for --enroll",
   }),
   stateDir: defaulted(path, "/var/lib/zgate", {
     value: "FOLDER",

@@ -6,6 +6,7 @@ import { durationMs } from "../units.ts";
 import { formatHostPort, parseHostPort } from "./host-port.ts";
 import {
   bindAddress,
+  bindAddressOrOff,
   choice,
   count,
   countOrAlways,
@@ -34,6 +35,7 @@ const KINDS: Readonly<Record<string, z.ZodType<unknown, string>>> = {
   interfaceName,
   dnsName,
   bind: bindAddress,
+  bindOrOff: bindAddressOrOff,
   loopback: loopbackAddress,
   remote: remoteAddress(4433),
   prefix4: prefix4(8, 29),
@@ -64,6 +66,8 @@ const GOOD: readonly [kind: string, text: string, value: unknown][] = [
   ["loopback", "127.1.2.3:1", { host: "127.1.2.3", port: 1 }],
   ["loopback", "[::1]:1", { host: "::1", port: 1 }],
   ["loopback", "off", null],
+  ["bindOrOff", "off", null],
+  ["bindOrOff", "0.0.0.0:1", { host: "0.0.0.0", port: 1 }],
   ["remote", "relay.example", { host: "relay.example", port: 4433 }],
   ["remote", "10.0.0.1:1", { host: "10.0.0.1", port: 1 }],
   ["remote", "[fd00::1]", { host: "fd00::1", port: 4433 }],

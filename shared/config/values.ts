@@ -98,10 +98,18 @@ export const dnsName = value("a DNS name or an IP address", (text) =>
 /** A local address to bind. */
 export const bindAddress: ValueSchema<HostPort> = value(
   "ADDRESS:PORT with an IP address, such as 0.0.0.0:4433 or [::]:4433",
-  (text) => {
-    const parsed = parseHostPort(text);
-    return parsed !== undefined && isAddress(parsed) ? parsed : undefined;
-  },
+  readBindAddress,
+);
+
+function readBindAddress(text: string): HostPort | undefined {
+  const parsed = parseHostPort(text);
+  return parsed !== undefined && isAddress(parsed) ? parsed : undefined;
+}
+
+/** A local address to bind, or `off`, which is null. */
+export const bindAddressOrOff: ValueSchema<HostPort | null> = value(
+  "off, or ADDRESS:PORT with an IP address, such as 0.0.0.0:4433",
+  (text) => (text === "off" ? null : readBindAddress(text)),
 );
 
 /** A local address that other machines cannot reach, or `off`, which is null. */

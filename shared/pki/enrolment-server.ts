@@ -7,38 +7,39 @@ import { createServer } from "node:https";
 import type { Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { TLSSocket } from "node:tls";
+import type { SecureContextOptions } from "node:tls";
 import type { HostPort } from "../config/host-port.ts";
 import { messageOf, ZgateError } from "../errors.ts";
+import type { TlsMaterial } from "../native/quic.ts";
 import { monotonicMs } from "../units.ts";
 import { ENROLMENT_TIMEOUT_MS, MAX_ENROLMENT_CONNECTIONS, MAX_REQUEST_BYTES } from "./constants.ts";
 import type { EnrolmentAnswer, EnrolmentService } from "./enrolment-service.ts";
 import { clientIdentity } from "./identity.ts";
 import type { Identity } from "./identity.ts";
 
+/** A relay's certificate and key, in which the name must be that tokens say, and the CAs that clients may be of. */
+export type EnrolmentTls = Pick<TlsMaterial, "certificatePem" | "privateKeyPem" | "caPem">;
+
 export interface EnrolmentServerOptions {
   readonly listen: HostPort;
   readonly service: EnrolmentService;
-  /** A relay's certificate and key: the name that tokens say must be in it. */
-  readonly certificatePem: string;
-  readonly privateKeyPem: string;
-  readonly caPem: string;
+  readonly tls: EnrolmentTls;
 }
 
 export interface EnrolmentServer {
   readonly address: HostPort;
+  /** Connections from now on use this. Throws and changes nothing when it is wrong. */
+  setTls(tls: EnrolmentTls): void;
   /** Stops listening and ends connections. */
   close(): Promise<void>;
 }
 
-/** Throws `ZG_TLS_MATERIAL` or `ZG_CONNECT_FAILED` when it cannot listen. */
+/** Throws `ZG_TCP` when it cannot listen. */
 export async function serveEnrolment(options: EnrolmentServerOptions): Promise<EnrolmentServer> {
   const { listen, service } = options;
   const server = createServer(
     {
-      cert: options.certificatePem,
-      key: options.privateKeyPem,
-      ca: options.caPem,
-      minVersion: "TLSv1.3",
+      ...contextOf(options.tls),
       requestCert: true,
       rejectUnauthorized: false,
       headersTimeout: ENROLMENT_TIMEOUT_MS,
@@ -58,11 +59,19 @@ export async function serveEnrolment(options: EnrolmentServerOptions): Promise<E
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => {
       const reason = `the enrolment service cannot listen on ${listen.host} port ${listen.port}: ${messageOf(error)}`;
-      reject(new ZgateError("ZG_UDP", reason, { cause: error }));
+      reject(new ZgateError("ZG_TCP", reason, { cause: error }));
     });
     server.listen(listen.port, listen.host, resolve);
   });
-  return { address: addressOf(server), close: async () => await close(server) };
+  return {
+    address: addressOf(server),
+    setTls: (tls) => server.setSecureContext(contextOf(tls)),
+    close: async () => await close(server),
+  };
+}
+
+function contextOf(tls: EnrolmentTls): SecureContextOptions {
+  return { cert: tls.certificatePem, key: tls.privateKeyPem, ca: tls.caPem, minVersion: "TLSv1.3" };
 }
 
 async function answer(service: EnrolmentService, request: IncomingMessage): Promise<EnrolmentAnswer> {

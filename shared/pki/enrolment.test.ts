@@ -66,7 +66,7 @@ describe("over TLS", () => {
     const files = { cert: join(folder, "relay.pem"), key: join(folder, "relay-key.pem"), ca: join(folder, "ca.pem") };
     const { material } = await loadTlsFiles({ ...files, keyExchange: "prefer-pq" }, unixMs(NOW.getTime()));
     const service = await EnrolmentService.open(folder, undefined, (event) => events.push(event));
-    server = await serveEnrolment({ ...material, listen: { host: "127.0.0.1", port: 0 }, service });
+    server = await serveEnrolment({ tls: material, listen: { host: "127.0.0.1", port: 0 }, service });
   });
   after(async () => {
     await server.close();
