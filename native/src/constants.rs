@@ -29,6 +29,12 @@ pub const SEND_WINDOW: u64 = 16 << 20;
 pub const STREAM_SEND_QUEUE: u32 = 256 << 10;
 /// `onWritable` comes when the queue fell to this fraction of the high water mark.
 pub const SEND_LOW_WATER_DIVISOR: usize = 2;
+/// Bytes that QUIC takes beyond twice the congestion window: what is sent in the time that a refill needs.
+pub const SEND_AHEAD: u64 = 32 << 10;
+/// The send queue of a stream is never held below this, in bytes: one slab.
+pub const MIN_STREAM_SEND_QUEUE: usize = 64 << 10;
+/// The send window and the send queues follow the congestion window this often: a fraction of any round trip.
+pub const SEND_TUNING_INTERVAL: Duration = Duration::from_millis(1);
 /// Received bytes of a stream that wait for `read`. QUIC's flow control holds back the rest.
 pub const STREAM_RECEIVE_QUEUE: usize = 256 << 10;
 /// Reading from QUIC goes on when the queue fell to this fraction.
@@ -42,7 +48,7 @@ pub const RETRY_ABOVE: u32 = 128;
 
 // --- Datagrams (RFC 9221) -------------------------------------------------------------------------------
 
-/// Bytes of received datagrams that wait for `readDatagrams`; beyond, the oldest are dropped.
+/// Bytes of received records that wait for `readDatagrams`; beyond, new ones are dropped.
 pub const DATAGRAM_RECEIVE_QUEUE: usize = 1 << 20;
 /// Bytes of datagrams that wait to be sent; beyond, `sendDatagram` returns false.
 pub const DATAGRAM_SEND_QUEUE: usize = 1 << 20;

@@ -14,17 +14,20 @@ pub struct Bridge {
     pub blocks: BlockPool,
     /// High water mark of the send queue of a stream, in bytes.
     pub stream_send_queue: usize,
+    /// Most bytes of a connection that are sent and not acknowledged, plus what waits to be sent.
+    pub send_window: u64,
     sleepers: Mutex<Vec<Waker>>,
     pump: Mutex<Option<Waker>>,
     pumping: AtomicBool,
 }
 
 impl Bridge {
-    pub fn new(stream_send_queue: usize) -> Self {
+    pub fn new(stream_send_queue: usize, send_window: u64) -> Self {
         Bridge {
             mailbox: Mailbox::new(),
             blocks: BlockPool::default(),
             stream_send_queue,
+            send_window,
             sleepers: Mutex::default(),
             pump: Mutex::default(),
             pumping: AtomicBool::new(false),

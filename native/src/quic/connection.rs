@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
+use std::time::Instant;
 
 use bytes::Bytes;
 use napi::bindgen_prelude::Uint8Array;
@@ -13,13 +14,14 @@ use napi_derive::napi;
 use rustls::pki_types::CertificateDer;
 use tokio::runtime::Handle;
 
-use crate::constants::{DATAGRAM_RECEIVE_QUEUE, DATAGRAM_SEND_QUEUE};
+use crate::constants::{
+    DATAGRAM_RECEIVE_QUEUE, DATAGRAM_SEND_QUEUE, MIN_STREAM_SEND_QUEUE, SEND_AHEAD, SEND_TUNING_INTERVAL,
+};
 use crate::failure::Result;
 use crate::quic::bridge::Bridge;
-use crate::quic::lib_alias::{Connection, ConnectionError, RecvStream, SendDatagramError, SendStream};
+use crate::quic::lib_alias::{Connection, ConnectionError, SendDatagramError};
 use crate::quic::mailbox::{Closed, EDGE_DATAGRAMS, Notice, lock};
-use crate::quic::receive::{ReceiveHalf, receive};
-use crate::quic::send::{SendHalf, send};
+use crate::quic::queue::ByteQueue;
 use crate::quic::stream::{StreamShared, error_code};
 use crate::quic::thread::spawn;
 use crate::slab::Slab;
@@ -30,8 +32,10 @@ const LENGTH_BYTES: usize = 2;
 
 #[derive(Default)]
 struct Datagrams {
-    received: VecDeque<Bytes>,
-    received_bytes: usize,
+    /// Records `[u16 length][datagram]`, as `readDatagrams` gives them.
+    received: ByteQueue,
+    /// The length of the first record's datagram, when it was taken off the queue already.
+    next_length: Option<usize>,
     armed: bool,
     to_send: VecDeque<Bytes>,
     to_send_bytes: usize,
@@ -42,7 +46,7 @@ struct Datagrams {
 pub struct ConnectionShared {
     pub token: u32,
     pub bridge: Arc<Bridge>,
-    runtime: Handle,
+    pub runtime: Handle,
     /// Taken when the connection is closed, so that an object that JavaScript still holds costs little.
     connection: Mutex<Option<Connection>>,
     last: Mutex<Option<NativeStats>>,
@@ -51,6 +55,8 @@ pub struct ConnectionShared {
     local_close: Mutex<Option<(u64, String)>>,
     datagrams: Mutex<Datagrams>,
     max_datagram: AtomicUsize,
+    send_queue_limit: AtomicUsize,
+    tuned: Mutex<(Instant, u64)>,
 }
 
 /// `ConnectionStats` of shared/native/quic.ts, and the peer's address.
@@ -127,6 +133,8 @@ impl ConnectionShared {
             chain: Mutex::new(chain),
             local_close: Mutex::default(),
             datagrams: Mutex::default(),
+            send_queue_limit: AtomicUsize::new(bridge.stream_send_queue.min(MIN_STREAM_SEND_QUEUE)),
+            tuned: Mutex::new((Instant::now(), 0)),
         });
         spawn(bridge, accept_bidi(connection.clone(), Arc::clone(&shared)));
         spawn(bridge, accept_uni(connection.clone(), Arc::clone(&shared)));
@@ -136,43 +144,48 @@ impl ConnectionShared {
         shared
     }
 
-    fn open_connection(&self) -> Option<Connection> {
-        lock(&self.connection).clone()
+    /// High water mark of the send queue of each stream, in bytes.
+    pub fn send_queue_limit(&self) -> usize {
+        self.send_queue_limit.load(Ordering::Relaxed)
     }
 
-    fn stream(&self, sink: Option<SendStream>, source: Option<RecvStream>) -> Arc<StreamShared> {
-        let id = match (&sink, &source) {
-            (Some(sink), _) => u64::from(sink.id()),
-            (None, Some(source)) => u64::from(source.id()),
-            (None, None) => 0,
-        };
-        let stream = Arc::new(StreamShared {
-            token: self.bridge.mailbox.token(),
-            id,
-            receive: source.as_ref().map(|_| ReceiveHalf::default()),
-            send: sink.as_ref().map(|_| SendHalf::default()),
-            bridge: Arc::clone(&self.bridge),
-        });
-        if let Some(source) = source {
-            spawn(&self.bridge, receive(source, Arc::clone(&stream)));
+    /// Lets QUIC and the send queues take what the path is about to carry and not more: bytes that wait here
+    /// delay every packet behind them. Twice the congestion window, because what was received behind a lost
+    /// packet counts as unacknowledged until it is repaired.
+    pub fn tune_sending(&self) {
+        let mut tuned = lock(&self.tuned);
+        let (when, window) = *tuned;
+        let now = Instant::now();
+        if window > 0 && now.duration_since(when) < SEND_TUNING_INTERVAL {
+            return;
         }
-        if let Some(sink) = sink {
-            spawn(&self.bridge, send(sink, Arc::clone(&stream)));
+        let Some(connection) = self.open_connection() else { return };
+        let congestion = connection.stats().path.cwnd;
+        let fitting = congestion.saturating_mul(2).saturating_add(SEND_AHEAD).min(self.bridge.send_window);
+        *tuned = (now, fitting);
+        if fitting != window {
+            connection.set_send_window(fitting);
         }
-        stream
+        let queue = usize::try_from(congestion / 2).unwrap_or(usize::MAX);
+        let limit = queue.max(MIN_STREAM_SEND_QUEUE).min(self.bridge.stream_send_queue);
+        self.send_queue_limit.store(limit, Ordering::Relaxed);
+    }
+
+    fn open_connection(&self) -> Option<Connection> {
+        lock(&self.connection).clone()
     }
 }
 
 async fn accept_bidi(connection: Connection, shared: Arc<ConnectionShared>) {
     while let Ok((sink, source)) = connection.accept_bi().await {
-        let stream = shared.stream(Some(sink), Some(source));
+        let stream = StreamShared::new(&shared, Some(sink), Some(source));
         shared.bridge.mailbox.notice(Notice::Stream { connection: shared.token, stream });
     }
 }
 
 async fn accept_uni(connection: Connection, shared: Arc<ConnectionShared>) {
     while let Ok(source) = connection.accept_uni().await {
-        let stream = shared.stream(None, Some(source));
+        let stream = StreamShared::new(&shared, None, Some(source));
         shared.bridge.mailbox.notice(Notice::Stream { connection: shared.token, stream });
     }
 }
@@ -180,12 +193,13 @@ async fn accept_uni(connection: Connection, shared: Arc<ConnectionShared>) {
 async fn receive_datagrams(connection: Connection, shared: Arc<ConnectionShared>) {
     while let Ok(datagram) = connection.read_datagram().await {
         let mut datagrams = lock(&shared.datagrams);
-        datagrams.received_bytes += datagram.len() + LENGTH_BYTES;
-        datagrams.received.push_back(datagram);
-        while datagrams.received_bytes > DATAGRAM_RECEIVE_QUEUE {
-            let Some(oldest) = datagrams.received.pop_front() else { break };
-            datagrams.received_bytes -= oldest.len() + LENGTH_BYTES;
+        // A QUIC packet fits a UDP datagram, so its length fits 16 bits.
+        let Ok(length) = u16::try_from(datagram.len()) else { continue };
+        if datagrams.received.len() + LENGTH_BYTES + datagram.len() > DATAGRAM_RECEIVE_QUEUE {
+            continue;
         }
+        datagrams.received.push(&length.to_be_bytes(), &shared.bridge.blocks);
+        datagrams.received.push(&datagram, &shared.bridge.blocks);
         if std::mem::take(&mut datagrams.armed) {
             drop(datagrams);
             shared.bridge.mailbox.edge(shared.token, EDGE_DATAGRAMS);
@@ -298,7 +312,11 @@ impl NativeConnection {
                 connection.open_uni().await.map(|sink| (Some(sink), None))
             };
             shared.bridge.mailbox.notice(match opened {
-                Ok((sink, source)) => Notice::Opened { ticket, stream: shared.stream(sink, source) },
+                Ok((sink, source)) => {
+                    let stream = StreamShared::new(&shared, sink, source);
+                    stream.start();
+                    Notice::Opened { ticket, stream }
+                }
                 Err(error) => Notice::OpenFailed { ticket, reason: error.to_string() },
             });
         });
@@ -334,16 +352,28 @@ impl NativeConnection {
     #[napi]
     pub fn read_datagrams(&self, mut slab: Slab, from: u32, to: u32) -> Result<u32> {
         let target = slab.range(from, to)?;
+        let pool = &self.shared.bridge.blocks;
         let mut datagrams = lock(&self.shared.datagrams);
         let mut done = 0;
-        while let Some(next) = datagrams.received.front() {
-            let length = next.len();
-            let Some(record) = target.get_mut(done..done + LENGTH_BYTES + length) else { break };
-            record[..LENGTH_BYTES].copy_from_slice(&(length as u16).to_be_bytes());
-            record[LENGTH_BYTES..].copy_from_slice(next);
-            done += LENGTH_BYTES + length;
-            datagrams.received_bytes -= LENGTH_BYTES + length;
-            datagrams.received.pop_front();
+        loop {
+            let length = match datagrams.next_length.take() {
+                Some(length) => length,
+                None => {
+                    let mut bytes = [0; LENGTH_BYTES];
+                    if datagrams.received.pop(&mut bytes, pool) == 0 {
+                        break;
+                    }
+                    usize::from(u16::from_be_bytes(bytes))
+                }
+            };
+            let Some(record) = target.get_mut(done..done + LENGTH_BYTES + length) else {
+                datagrams.next_length = Some(length);
+                break;
+            };
+            let (head, body) = record.split_at_mut(LENGTH_BYTES);
+            head.copy_from_slice(&(length as u16).to_be_bytes());
+            datagrams.received.pop(body, pool);
+            done += record.len();
         }
         if done == 0 {
             datagrams.armed = true;

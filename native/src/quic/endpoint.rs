@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use napi_derive::napi;
 
-use crate::constants::{CLOSE_FLUSH, EXIT_FLUSH, MAX_HANDSHAKES, RETRY_ABOVE, STREAM_SEND_QUEUE, UDP_SOCKET_BUFFER};
+use crate::constants::{
+    CLOSE_FLUSH, EXIT_FLUSH, MAX_HANDSHAKES, RETRY_ABOVE, SEND_WINDOW, STREAM_SEND_QUEUE, UDP_SOCKET_BUFFER,
+};
 use crate::event_loop::{Callback, Doorbell};
 use crate::failure::{Code, Result, failure};
 use crate::quic::bridge::Bridge;
@@ -155,7 +157,8 @@ impl NativeEndpoint {
         let config = endpoint_config(options.server.as_ref().map(|tls| tls.private_key_pem.as_str()));
         let (socket, local) = bind(socket_address(&options.bind, "bind")?)?;
         let queue = transport_input.stream_send_queue.unwrap_or(STREAM_SEND_QUEUE);
-        let bridge = Arc::new(Bridge::new(queue.max(1) as usize));
+        let window = transport_input.send_window.map_or(SEND_WINDOW, u64::from);
+        let bridge = Arc::new(Bridge::new(queue.max(1) as usize, window));
         let limits = HandshakeLimits {
             retry_above: options.retry_above.unwrap_or(RETRY_ABOVE),
             max: options.max_handshakes.unwrap_or(MAX_HANDSHAKES),

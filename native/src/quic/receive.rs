@@ -2,7 +2,7 @@
 //!
 //! The task stops pulling while the queue is full, so that QUIC's own flow control holds the peer back.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
@@ -97,11 +97,11 @@ impl ReceiveHalf {
             return;
         }
         for chunk in chunks {
-            state.queue.push(chunk, &stream.bridge.blocks);
+            state.queue.push(chunk, &stream.connection.bridge.blocks);
         }
         if std::mem::take(&mut state.armed) {
             drop(state);
-            stream.bridge.mailbox.edge(stream.token, EDGE_READABLE);
+            stream.connection.bridge.mailbox.edge(stream.token, EDGE_READABLE);
         }
     }
 
@@ -112,7 +112,7 @@ impl ReceiveHalf {
         }
         if std::mem::take(&mut state.armed) {
             drop(state);
-            stream.bridge.mailbox.edge(stream.token, EDGE_READABLE);
+            stream.connection.bridge.mailbox.edge(stream.token, EDGE_READABLE);
         }
     }
 
@@ -150,18 +150,24 @@ impl ReceiveHalf {
 }
 
 /// Whatever ends the task, the end of the runtime included, JavaScript gets its last edge.
-struct LastWord<'a>(&'a ReceiveHalf, &'a StreamShared);
+struct LastWord(Arc<StreamShared>);
 
-impl Drop for LastWord<'_> {
+impl Drop for LastWord {
     fn drop(&mut self) {
-        self.0.end(End::Reset(None), self.1);
+        if let Some(half) = &self.0.receive {
+            half.end(End::Reset(None), &self.0);
+        }
     }
 }
 
 /// The task of one receiving half.
-pub async fn receive(mut source: RecvStream, stream: Arc<StreamShared>) {
+pub fn receive(source: RecvStream, stream: Arc<StreamShared>) -> impl Future<Output = ()> + Send {
+    let last_word = LastWord(stream);
+    async move { pull(source, &last_word.0).await }
+}
+
+async fn pull(mut source: RecvStream, stream: &StreamShared) {
     let Some(half) = &stream.receive else { return };
-    let _last_word = LastWord(half, &stream);
     let mut chunks: [Bytes; CHUNKS_PER_READ] = std::array::from_fn(|_| Bytes::new());
     loop {
         let stop = match half.room().await {
@@ -171,13 +177,13 @@ pub async fn receive(mut source: RecvStream, stream: Arc<StreamShared>) {
                     biased;
                     result = source.read_chunks(&mut chunks) => match result {
                         Ok(Some(count)) => {
-                            half.push(&chunks[..count], &stream);
+                            half.push(&chunks[..count], stream);
                             // A chunk keeps its whole UDP datagram alive.
                             chunks[..count].fill(Bytes::new());
                             None
                         }
-                        Ok(None) => return half.end(End::Finished, &stream),
-                        Err(ReadError::Reset(code)) => return half.end(End::Reset(Some(code)), &stream),
+                        Ok(None) => return half.end(End::Finished, stream),
+                        Err(ReadError::Reset(code)) => return half.end(End::Reset(Some(code)), stream),
                         Err(_) => return,
                     },
                     code = half.stopped() => Some(code),

@@ -1,7 +1,7 @@
 //! The sending half of a stream: `write` ─▶ chunk queue ─▶ QUIC, without another copy.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::constants::SEND_LOW_WATER_DIVISOR;
 use crate::quic::bridge::Bridge;
+use crate::quic::connection::ConnectionShared;
 use crate::quic::lib_alias::{SendStream, VarInt, WriteError};
 use crate::quic::mailbox::{EDGE_WRITABLE, lock};
 use crate::quic::stream::StreamShared;
@@ -54,7 +55,7 @@ impl SendHalf {
 
     /// All or nothing: `chunk` makes the copy when there is room. A queue below its mark takes any size, so
     /// it holds at most the high water mark and one write more.
-    pub fn write(&self, length: usize, bridge: &Bridge, chunk: impl FnOnce() -> Bytes) -> i32 {
+    pub fn write(&self, length: usize, connection: &ConnectionShared, chunk: impl FnOnce() -> Bytes) -> i32 {
         let mut state = lock(&self.state);
         if state.closed {
             return WRITE_CLOSED;
@@ -62,7 +63,7 @@ impl SendHalf {
         if length == 0 {
             return 0;
         }
-        if state.queued >= bridge.stream_send_queue {
+        if state.queued >= connection.send_queue_limit() {
             state.armed = true;
             return 0;
         }
@@ -74,7 +75,7 @@ impl SendHalf {
         state.chunks.push_back(bytes);
         let sleeper = if std::mem::take(&mut state.idle) { state.sleeper.take() } else { None };
         drop(state);
-        bridge.wake(sleeper);
+        connection.bridge.wake(sleeper);
         length as i32
     }
 
@@ -106,10 +107,10 @@ impl SendHalf {
     fn sent(&self, count: usize, stream: &StreamShared) {
         let mut state = lock(&self.state);
         state.queued -= count;
-        let low = stream.bridge.stream_send_queue / SEND_LOW_WATER_DIVISOR;
+        let low = stream.connection.send_queue_limit() / SEND_LOW_WATER_DIVISOR;
         if state.queued <= low && std::mem::take(&mut state.armed) {
             drop(state);
-            stream.bridge.mailbox.edge(stream.token, EDGE_WRITABLE);
+            stream.connection.bridge.mailbox.edge(stream.token, EDGE_WRITABLE);
         }
     }
 
@@ -122,7 +123,7 @@ impl SendHalf {
         }
         if std::mem::take(&mut state.armed) {
             drop(state);
-            stream.bridge.mailbox.edge(stream.token, EDGE_WRITABLE);
+            stream.connection.bridge.mailbox.edge(stream.token, EDGE_WRITABLE);
         }
     }
 
@@ -162,30 +163,38 @@ impl SendHalf {
 }
 
 /// Whatever ends the task, the end of the runtime included, JavaScript gets its last edge.
-struct LastWord<'a>(&'a SendHalf, &'a StreamShared);
+struct LastWord(Arc<StreamShared>);
 
-impl Drop for LastWord<'_> {
+impl Drop for LastWord {
     fn drop(&mut self) {
-        self.0.close(None, self.1);
+        if let Some(half) = &self.0.send {
+            half.close(None, &self.0);
+        }
     }
 }
 
-/// The task of one sending half. The stream counts as open until the peer has everything, so `stopped` is
-/// watched all the time, also while nothing is written.
-pub async fn send(mut sink: SendStream, stream: Arc<StreamShared>) {
+/// The task of one sending half.
+pub fn send(sink: SendStream, stream: Arc<StreamShared>) -> impl Future<Output = ()> + Send {
+    let last_word = LastWord(stream);
+    async move { push(sink, &last_word.0).await }
+}
+
+/// The stream counts as open until the peer has everything, so `stopped` is watched all the time, also while
+/// nothing is written.
+async fn push(mut sink: SendStream, stream: &StreamShared) {
     let Some(half) = &stream.send else { return };
-    let _last_word = LastWord(half, &stream);
     let mut stopped = pin!(sink.stopped());
     loop {
         let work = tokio::select! {
             biased;
             work = half.work() => work,
-            result = &mut stopped => return half.close(result.ok().flatten(), &stream),
+            result = &mut stopped => return half.close(result.ok().flatten(), stream),
         };
         match work {
             Work::Chunks(mut chunks) => {
                 let mut rest = &mut chunks[..];
                 while !rest.is_empty() {
+                    stream.connection.tune_sending();
                     let written = tokio::select! {
                         biased;
                         written = sink.write_chunks(rest) => written,
@@ -197,10 +206,10 @@ pub async fn send(mut sink: SendStream, stream: Arc<StreamShared>) {
                     };
                     match written {
                         Ok(written) => {
-                            half.sent(written.bytes, &stream);
+                            half.sent(written.bytes, stream);
                             rest = &mut rest[written.chunks..];
                         }
-                        Err(WriteError::Stopped(code)) => return half.close(Some(code), &stream),
+                        Err(WriteError::Stopped(code)) => return half.close(Some(code), stream),
                         Err(_) => return,
                     }
                 }
@@ -209,7 +218,7 @@ pub async fn send(mut sink: SendStream, stream: Arc<StreamShared>) {
                 // Refused only when the peer stopped the stream meanwhile.
                 let _ = sink.finish();
                 tokio::select! {
-                    result = &mut stopped => return half.close(result.ok().flatten(), &stream),
+                    result = &mut stopped => return half.close(result.ok().flatten(), stream),
                     code = half.reset_asked() => {
                         let _ = sink.reset(code);
                         return;

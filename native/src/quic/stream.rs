@@ -1,17 +1,23 @@
 //! One stream as JavaScript sees it: two halves, each a small state behind its own lock, each served by a
 //! task on the QUIC thread (`receive.rs`, `send.rs`).
+//!
+//! The tasks of a stream that the peer opened start with JavaScript's first call: until then the stream
+//! counts against the peer's limit, so that nobody can open streams faster than they are taken.
 
-use std::sync::Arc;
+use std::cell::Cell;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use napi_derive::napi;
 
 use crate::constants::MAX_STREAM_WRITE;
 use crate::failure::{Code, Result, failure};
-use crate::quic::bridge::Bridge;
-use crate::quic::lib_alias::VarInt;
-use crate::quic::receive::ReceiveHalf;
-use crate::quic::send::SendHalf;
+use crate::quic::connection::ConnectionShared;
+use crate::quic::lib_alias::{RecvStream, SendStream, VarInt};
+use crate::quic::mailbox::lock;
+use crate::quic::receive::{ReceiveHalf, receive};
+use crate::quic::send::{SendHalf, send};
+use crate::quic::thread::spawn;
 use crate::slab::{Slab, Words};
 
 pub struct StreamShared {
@@ -19,13 +25,42 @@ pub struct StreamShared {
     pub id: u64,
     pub receive: Option<ReceiveHalf>,
     pub send: Option<SendHalf>,
-    pub bridge: Arc<Bridge>,
+    pub connection: Arc<ConnectionShared>,
+    unstarted: Mutex<Option<(Option<SendStream>, Option<RecvStream>)>>,
+}
+
+impl StreamShared {
+    pub fn new(connection: &Arc<ConnectionShared>, sink: Option<SendStream>, source: Option<RecvStream>) -> Arc<Self> {
+        let id = sink.as_ref().map(SendStream::id).or(source.as_ref().map(RecvStream::id));
+        Arc::new(StreamShared {
+            token: connection.bridge.mailbox.token(),
+            id: id.map_or(0, u64::from),
+            receive: source.as_ref().map(|_| ReceiveHalf::default()),
+            send: sink.as_ref().map(|_| SendHalf::default()),
+            connection: Arc::clone(connection),
+            unstarted: Mutex::new(Some((sink, source))),
+        })
+    }
+
+    /// Spawns the tasks. Idempotent.
+    pub fn start(self: &Arc<Self>) {
+        let Some((sink, source)) = lock(&self.unstarted).take() else { return };
+        let bridge = &self.connection.bridge;
+        let _context = self.connection.runtime.enter();
+        if let Some(source) = source {
+            spawn(bridge, receive(source, Arc::clone(self)));
+        }
+        if let Some(sink) = sink {
+            spawn(bridge, send(sink, Arc::clone(self)));
+        }
+    }
 }
 
 /// `QuicStream` of shared/native/quic.ts without its callbacks, which `addon.ts` adds.
 #[napi]
 pub struct NativeStream {
     shared: Arc<StreamShared>,
+    started: Cell<bool>,
 }
 
 pub fn error_code(code: f64) -> Result<VarInt> {
@@ -40,10 +75,17 @@ pub fn error_code(code: f64) -> Result<VarInt> {
 
 impl NativeStream {
     pub fn new(shared: Arc<StreamShared>) -> Self {
-        NativeStream { shared }
+        NativeStream { shared, started: Cell::new(false) }
+    }
+
+    fn start(&self) {
+        if !self.started.replace(true) {
+            self.shared.start();
+        }
     }
 
     fn sender(&self) -> Result<&SendHalf> {
+        self.start();
         self.shared
             .send
             .as_ref()
@@ -51,6 +93,7 @@ impl NativeStream {
     }
 
     fn receiver(&self) -> Result<&ReceiveHalf> {
+        self.start();
         self.shared
             .receive
             .as_ref()
@@ -91,7 +134,7 @@ impl NativeStream {
 
     #[napi]
     pub fn read(&self, mut slab: Slab, from: u32, to: u32) -> Result<i32> {
-        Ok(self.receiver()?.read(slab.range(from, to)?, &self.shared.bridge))
+        Ok(self.receiver()?.read(slab.range(from, to)?, &self.shared.connection.bridge))
     }
 
     #[napi]
@@ -99,7 +142,7 @@ impl NativeStream {
         let bytes = slab.range(from, to)?;
         let sender = self.sender()?;
         check_size(bytes.len())?;
-        Ok(sender.write(bytes.len(), &self.shared.bridge, || Bytes::copy_from_slice(bytes)))
+        Ok(sender.write(bytes.len(), &self.shared.connection, || Bytes::copy_from_slice(bytes)))
     }
 
     #[napi]
@@ -115,7 +158,7 @@ impl NativeStream {
         check_size(length)?;
         let sender = self.sender()?;
         let mut joined = Ok(());
-        let taken = sender.write(length, &self.shared.bridge, || {
+        let taken = sender.write(length, &self.shared.connection, || {
             let mut bytes = Vec::with_capacity(length);
             for pair in pairs.chunks_exact(2) {
                 match slab.range(pair[0], pair[1]) {
@@ -130,19 +173,19 @@ impl NativeStream {
 
     #[napi]
     pub fn finish(&self) -> Result<()> {
-        self.sender()?.finish(&self.shared.bridge);
+        self.sender()?.finish(&self.shared.connection.bridge);
         Ok(())
     }
 
     #[napi]
     pub fn reset(&self, code: f64) -> Result<()> {
-        self.sender()?.reset(error_code(code)?, &self.shared.bridge);
+        self.sender()?.reset(error_code(code)?, &self.shared.connection.bridge);
         Ok(())
     }
 
     #[napi]
     pub fn stop(&self, code: f64) -> Result<()> {
-        self.receiver()?.stop(error_code(code)?, &self.shared.bridge);
+        self.receiver()?.stop(error_code(code)?, &self.shared.connection.bridge);
         Ok(())
     }
 }
