@@ -12,12 +12,12 @@ export const LONG_ROUNDS = 1;
 export const TCP_SECONDS = 2;
 /** One bulk transfer over 40 ms, in seconds: slow start takes about 0.5 s of it. */
 export const LOSSY_TCP_SECONDS = 4;
-/** One step in the search for a UDP rate, in seconds: the shortest that iperf3 offers. */
-export const UDP_STEP_SECONDS = 1;
-/** Steps of a search: 7 octaves of rate halved 6 times leave 8 % between the last two rates tried. */
+/** One attempt at a UDP rate, in seconds: short, because there are many. */
+export const UDP_ATTEMPT_SECONDS = 0.5;
+/** Steps of a search: 6 octaves of rate halved 6 times leave 7 % between the last two rates tried. */
 export const UDP_SEARCH_STEPS = 6;
 /** Lowest and highest rate searched, in packets a second: below any VPN, above what two cores can do. */
-export const UDP_RATE_RANGE = { low: 5_000, high: 640_000 } as const;
+export const UDP_RATE_RANGE = { low: 8_000, high: 512_000 } as const;
 /** The loss below which a UDP rate counts as carried. */
 export const UDP_LOSS_LIMIT = 0.01;
 /** Echo requests of one idle measurement, and the pause between two, in seconds. */

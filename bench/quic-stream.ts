@@ -66,7 +66,7 @@ async function serve(): Promise<void> {
   };
   process.on("message", async (question) => {
     if (question === "report") process.send?.({ bytes, cpuSeconds: cpuSeconds() } satisfies Report);
-    else await server.close(0, "").then(() => process.disconnect());
+    else await server.close(0, "").then(() => process.disconnect?.());
   });
   process.send?.(server.localAddress);
 }

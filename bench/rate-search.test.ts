@@ -25,6 +25,15 @@ describe("rate search", () => {
     );
   });
 
+  it("forgives one hiccup a rate", async () => {
+    let attempts = 0;
+    const hiccups = (rate: number) => {
+      const trial = { packetsPerSecond: rate, loss: attempts++ % 2 === 0 ? 0.5 : 0 };
+      return Promise.resolve(rate > 100 ? { ...trial, loss: 0.5 } : trial);
+    };
+    assert.equal(await searchRate({ low: 25, high: 400 }, 1, 0.01, hiccups), 100);
+  });
+
   it("finds nothing on a dead link", async () => {
     assert.equal(await searchRate({ low: 1, high: 1e6 }, 5, 0.01, link(0)), 0);
   });

@@ -1,4 +1,4 @@
-/** zgate's QUIC layer with plain bytes on one stream, and no tunnel (`quic-stream.ts`): the ceiling of the transport. */
+/** zgate's QUIC layer with plain bytes on one stream, and no tunnel (`stream-transfer.ts`): the ceiling of the transport. */
 import { join } from "node:path";
 import { z } from "zod";
 
@@ -7,7 +7,7 @@ import { ZGATE_DIRECTORY } from "../zgate-process.ts";
 import type { Peer } from "./peer.ts";
 import { zgate } from "./zgate.ts";
 
-const PROGRAM = [process.execPath, join(import.meta.dirname, "..", "quic-stream.ts")];
+const PROGRAM = [process.execPath, join(import.meta.dirname, "..", "stream-transfer.ts")];
 const SERVER = `${RELAY_ADDRESS}:4440`;
 const report = z.object({ bytes: z.number(), seconds: z.number(), cpuSeconds: z.number() });
 

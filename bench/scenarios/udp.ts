@@ -5,7 +5,7 @@ import {
   UDP_LOSS_LIMIT,
   UDP_RATE_RANGE,
   UDP_SEARCH_STEPS,
-  UDP_STEP_SECONDS,
+  UDP_ATTEMPT_SECONDS,
 } from "../constants.ts";
 import { transferUdp } from "../iperf.ts";
 import { searchRate } from "../rate-search.ts";
@@ -23,7 +23,7 @@ export function udpScenario(packetBytes: number, peers: readonly string[]): Scen
     rounds: packetBytes === 64 ? BAR_ROUNDS : LONG_ROUNDS,
     async measure({ site }) {
       const packetRate = await searchRate(UDP_RATE_RANGE, UDP_SEARCH_STEPS, UDP_LOSS_LIMIT, (rate) =>
-        transferUdp(site, packetBytes - HEADER_BYTES, rate, UDP_STEP_SECONDS),
+        transferUdp(site, packetBytes - HEADER_BYTES, rate, UDP_ATTEMPT_SECONDS),
       );
       return { packetRate };
     },
