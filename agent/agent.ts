@@ -34,6 +34,7 @@ import { openAgentAdmin } from "./admin.ts";
 import { Backoff } from "./backoff.ts";
 import { CLOSE_TIMEOUT_MS, CONNECT_TIMEOUT_MS, IDLE_TIMEOUT_MS, KEEP_ALIVE_MS, STALE_AFTER_MS } from "./constants.ts";
 import { Downlink } from "./downlink.ts";
+import { keepRenewed } from "./renewal.ts";
 import { AgentRoutes } from "./routes.ts";
 import { AgentSession, SessionRefused } from "./session.ts";
 import { Uplink } from "./uplink.ts";
@@ -43,11 +44,16 @@ export async function runAgent(config: AgentConfig): Promise<void> {
   const log = createLogger({ level: config.logLevel, name: "agent" });
   const stop = stopSignal();
   const agent = await Agent.start(config, log);
+  const stopRenewal =
+    config.renew === null
+      ? undefined
+      : keepRenewed(config, config.renew, log, () => agent.reconnect("the certificate was renewed"));
   const admin = config.admin === null ? undefined : await openAgentAdmin(config.admin, agent.status);
   try {
     await agent.run(stop);
     log.info("stopping");
   } finally {
+    stopRenewal?.();
     await admin?.close();
     await agent.close();
   }
@@ -126,6 +132,11 @@ class Agent {
       }
       await sleep(wait, undefined, { signal: stop }).catch(() => undefined);
     }
+  }
+
+  /** Ends the session in progress; the next one comes at once, behind the same device. */
+  reconnect(reason: string): void {
+    this.#session?.close(reason);
   }
 
   /** Takes the routes and the device back, then tells the relay. */
@@ -258,4 +269,3 @@ function describeEnd(end: CloseInfo): string {
   if (end.source === "reset") return "the relay does not know this session any more: it was restarted";
   return end.reason === "" ? `closed with code 0x${end.code.toString(16)}` : end.reason;
 }
-

@@ -17,3 +17,6 @@ export const IDLE_TIMEOUT_MS = 10_000;
 
 /** How long the end of a session may take when the agent stops. Milliseconds. */
 export const CLOSE_TIMEOUT_MS = 1_000;
+
+/** How often the certificate's age is looked at: a comparison of two numbers. Milliseconds. */
+export const RENEWAL_CHECK_MS = 5_000;

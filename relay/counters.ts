@@ -152,6 +152,7 @@ export const FAMILIES = {
       "admin",
       "policy",
       "revoked",
+      "expired",
       "drain",
       "protocol-error",
       "internal-error",

@@ -154,6 +154,7 @@ class Relay {
     this.#every(HOUSEKEEPING_MS, () => {
       const nowMs = performance.now();
       for (const session of sessions) flowAudit.expire(session, nowMs);
+      sessions.endExpired(unixMs(Date.now()));
       leases.save();
     });
     const onHangup = (): void => void live.reload("signal");

@@ -16,6 +16,7 @@ import { CapsuleChannel } from "../shared/tunnel/capsule-channel.ts";
 import { CAPSULE_ADDRESS_REQUEST, CAPSULE_DATAGRAM, CLOSE_CODE } from "../shared/tunnel/constants.ts";
 import { encodeRouteAdvertisement } from "../shared/tunnel/route-capsule.ts";
 import { unixMs } from "../shared/units.ts";
+import type { UnixMs } from "../shared/units.ts";
 import type { AuditLog } from "./audit-log.ts";
 import { COUNTER } from "./counters.ts";
 import type { Counters } from "./counters.ts";
@@ -132,6 +133,14 @@ export class SessionRegistry {
     for (const session of [...this.#table]) this.end(session, reason, code, detail);
   }
 
+  /** Ends the sessions whose certificates have expired: a session is worth no more than what it was opened with. */
+  endExpired(now: UnixMs): void {
+    for (const session of [...this.#table]) {
+      if (session.identity.notAfter > now) continue;
+      this.end(session, "expired", CLOSE_CODE.REVOKED, "the certificate of this session has expired");
+    }
+  }
+
   /** Announces that the relay goes down. */
   goaway(): void {
     for (const session of this.#table) session.http3.goaway();
@@ -184,7 +193,8 @@ export class SessionRegistry {
   #capsule(session: Session, type: number, value: Uint8Array): void {
     switch (type) {
       case CAPSULE_DATAGRAM:
-        if (session.agreement.lanes > 0) throw new ZgateError("ZG_CAPSULE", "DATAGRAM capsules have no place beside lanes");
+        if (session.agreement.lanes > 0)
+          throw new ZgateError("ZG_CAPSULE", "DATAGRAM capsules have no place beside lanes");
         this.#parts.uplink.datagram(session, value, 0, value.length);
         return;
       case CAPSULE_ADDRESS_REQUEST: {

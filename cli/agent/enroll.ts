@@ -41,6 +41,7 @@ export function enrollCommand(): Command {
         { path: paths.ca, text: credentials.caPem, mode: PUBLIC_MODE },
       ]);
       const flagsOfAgent = `--cert ${paths.cert} --key ${paths.key} --ca ${paths.ca}`;
-      process.stdout.write(`zgate agent --relay ${formatHostPort(token.at)} ${flagsOfAgent}\n`);
+      const at = formatHostPort(token.at);
+      process.stdout.write(`zgate agent --relay ${at} --renew ${at} ${flagsOfAgent}\n`);
     });
 }

@@ -13,6 +13,7 @@ import {
   loopbackAddress,
   onOff,
   remoteAddress,
+  remoteAddressOrOff,
   route,
 } from "./values.ts";
 
@@ -36,6 +37,10 @@ export const agentOptions = {
   offload: defaulted(onOff, "on", {
     value: "on|off",
     description: "carry TCP and UDP super-packets whole where kernel and relay can",
+  }),
+  renew: defaulted(remoteAddressOrOff(DEFAULT_RELAY_PORT), "off", {
+    value: "HOST:PORT|off",
+    description: "enrolment service that renews the certificate in its files at two thirds of its life",
   }),
   reconnectMin: defaulted(duration(durationMs(10)), "200ms", {
     value: "DURATION",

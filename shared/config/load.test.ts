@@ -73,6 +73,7 @@ test("an agent's defaults", async () => {
     tunName: "zgate0",
     lanes: 8,
     offload: true,
+    renew: null,
     reconnectMin: 200,
     reconnectMax: 3000,
     admin: null,

@@ -124,10 +124,14 @@ export const loopbackAddress: ValueSchema<HostPort | null> = value(
 
 /** A remote host; without a port it is `defaultPort`. */
 export function remoteAddress(defaultPort: number): ValueSchema<HostPort> {
-  return value(`HOST:PORT, such as relay.example:${defaultPort}`, (text) => {
-    const parsed = parseHostPort(text, defaultPort);
-    return parsed === undefined || parsed.port === 0 ? undefined : parsed;
-  });
+  return value(`HOST:PORT, such as relay.example:${defaultPort}`, (text) => readRemoteAddress(text, defaultPort));
+}
+
+/** As `remoteAddress`, or `off`, which is null. */
+export function remoteAddressOrOff(defaultPort: number): ValueSchema<HostPort | null> {
+  return value(`off, or HOST:PORT, such as relay.example:${defaultPort}`, (text) =>
+    text === "off" ? null : readRemoteAddress(text, defaultPort),
+  );
 }
 
 /** An IPv4 prefix in canonical text, its length in `[min, max]`. */
@@ -147,6 +151,11 @@ export const route = value("default, or a prefix such as 10.50.0.0/24 or fd00:50
   const withLength = text.includes("/") ? text : `${text}/${isIPv4(text) ? 32 : 128}`;
   return readPrefix(withLength, 4, 0, 32) ?? readPrefix(withLength, 6, 0, 128);
 });
+
+function readRemoteAddress(text: string, defaultPort: number): HostPort | undefined {
+  const parsed = parseHostPort(text, defaultPort);
+  return parsed === undefined || parsed.port === 0 ? undefined : parsed;
+}
 
 /** A value that may be given several times; in a variable, its parts are separated by commas. */
 export function list<Value>(item: ValueSchema<Value>): z.ZodReadonly<z.ZodArray<ValueSchema<Value>>> {

@@ -79,3 +79,12 @@ export const ENROLMENT_TIMEOUT_MS = 10_000;
 
 /** Port of the enrolment service: the relay's, on TCP. */
 export const DEFAULT_ENROLMENT_PORT = 4433;
+
+/** Share of its life after which a certificate is renewed: a third is left for whatever keeps it from being renewed. */
+export const RENEWAL_SHARE = 2 / 3;
+/** Spread of that moment, as a share of the life. */
+export const RENEWAL_JITTER = 0.05;
+/** Waits after a renewal that failed: a share of what is left of the life, within these bounds in milliseconds. */
+export const RENEWAL_RETRY_SHARE = 1 / 20;
+export const MIN_RENEWAL_RETRY_MS = 5_000;
+export const MAX_RENEWAL_RETRY_MS = HOUR_MS;
