@@ -3,12 +3,12 @@
  * CANCEL_PUSH and frames that nobody knows. It ends with the connection.
  */
 import { READ_END, READ_RESET, type QuicStream } from "../native/quic.ts";
+import { VarintReader } from "../wire/varint.ts";
 import { MAX_SETTINGS_BYTES } from "./constants.ts";
 import { connectionFault } from "./fault.ts";
 import { FrameReader, READY, frameName, isDefinedFrame } from "./frame-reader.ts";
 import { parseSettings, type Http3Settings } from "./settings.ts";
 import { FRAME } from "./spec.ts";
-import { readVarint, varintSize } from "./varint.ts";
 
 export interface ControlEvents {
   onSettings(settings: Http3Settings): void;
@@ -134,12 +134,13 @@ export class ControlStream {
   }
 }
 
+const varint = new VarintReader();
+
 function onlyVarint(type: number, payload: Uint8Array): number {
-  const first = payload[0];
-  if (first === undefined || varintSize(first) !== payload.length) {
+  if (!varint.read(payload, 0, payload.length) || varint.next !== payload.length) {
     throw connectionFault("H3_FRAME_ERROR", `${frameName(type)} whose payload is not one varint`);
   }
-  return readVarint(payload, 0);
+  return varint.value;
 }
 
 function unexpected(type: number, where: string): Error {

@@ -3,14 +3,16 @@
  * stream that its quarter stream id names. Those of unknown or finished streams are dropped.
  */
 import type { QuicConnection } from "../native/quic.ts";
+import { VarintReader } from "../wire/varint.ts";
 import { DATAGRAM_ROUNDS, DATAGRAM_SLAB_BYTES } from "./constants.ts";
 import { connectionFault, type Http3Error } from "./fault.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Http3Stream } from "./stream.ts";
-import { readVarint, varintSize } from "./varint.ts";
 
 /** One for all connections: a drain runs to its end, and nothing keeps a view. */
 const slab = new Uint8Array(DATAGRAM_SLAB_BYTES);
+
+const quarter = new VarintReader();
 
 export class DatagramReceiver {
   readonly #quic: QuicConnection;
@@ -50,13 +52,11 @@ export class DatagramReceiver {
 
   /** False: the connection is closed because of it. */
   #deliver(from: number, to: number): boolean {
-    const size = from < to ? varintSize(slab[from]!) : 1;
-    if (from + size > to || namesNoStream(slab[from]!)) {
+    if (!quarter.read(slab, from, to) || namesNoStream(slab[from]!)) {
       this.#onFault(connectionFault("H3_DATAGRAM_ERROR", "a datagram without a valid quarter stream id"));
       return false;
     }
-    const quarter = readVarint(slab, from);
-    this.#streamOf(quarter * 4)?.receiveDatagram(slab, from + size, to);
+    this.#streamOf(quarter.value * 4)?.receiveDatagram(slab, quarter.next, to);
     return true;
   }
 }

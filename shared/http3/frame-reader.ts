@@ -3,10 +3,10 @@
  * payload stays in QUIC's queue until the caller says where it shall go.
  */
 import { READ_END, type QuicStream } from "../native/quic.ts";
+import { VarintReader, varintSizeFrom } from "../wire/varint.ts";
 import { FRAMES_PER_TURN, SKIP_BUDGET_BYTES } from "./constants.ts";
 import { connectionFault } from "./fault.ts";
 import { FRAME, HTTP2_FRAME_TYPES } from "./spec.ts";
-import { readVarint, varintSize } from "./varint.ts";
 
 /** A step is complete: the result of `next`, `collect` and `skip` beside 0, READ_END and READ_RESET. */
 export const READY = 1;
@@ -20,6 +20,8 @@ const MAX_HEADER_BYTES = 16;
 
 /** What is skipped goes here; nobody reads it. */
 const scratch = new Uint8Array(16 * 1024);
+
+const varint = new VarintReader();
 
 export class FrameReader {
   /** Type of the frame, valid after `next` returned READY. */
@@ -57,8 +59,10 @@ export class FrameReader {
     }
     this.#have = 0;
     this.#framesThisTurn++;
-    this.type = readVarint(this.#header, 0);
-    this.remaining = readVarint(this.#header, varintSize(this.#header[0]!));
+    varint.read(this.#header, 0, MAX_HEADER_BYTES);
+    this.type = varint.value;
+    varint.read(this.#header, varint.next, MAX_HEADER_BYTES);
+    this.remaining = varint.value;
     return READY;
   }
 
@@ -85,8 +89,8 @@ export class FrameReader {
 /** How many bytes the header has, as far as `have` of them tell. */
 function headerBytes(header: Uint8Array, have: number): number {
   if (have === 0) return MIN_HEADER_BYTES;
-  const typeBytes = varintSize(header[0]!);
-  return have > typeBytes ? typeBytes + varintSize(header[typeBytes]!) : typeBytes + 1;
+  const typeBytes = varintSizeFrom(header[0]!);
+  return have > typeBytes ? typeBytes + varintSizeFrom(header[typeBytes]!) : typeBytes + 1;
 }
 
 function truncated(what: string): Error {

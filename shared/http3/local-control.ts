@@ -1,9 +1,9 @@
 /** Our own control stream (RFC 9114 section 6.2.1): its type, SETTINGS, and at most one GOAWAY. */
 import { WRITE_CLOSED, type QuicConnection, type QuicStream } from "../native/quic.ts";
+import { encodeVarint, varintSize } from "../wire/varint.ts";
 import { connectionFault, type Http3Error } from "./fault.ts";
 import { encodeSettings } from "./settings.ts";
 import { FRAME, STREAM_TYPE } from "./spec.ts";
-import { varintLength, writeVarint } from "./varint.ts";
 
 export class LocalControl {
   readonly #onFault: (fault: Http3Error) => void;
@@ -36,8 +36,8 @@ export class LocalControl {
   sendGoaway(id: number): void {
     if (this.#saidGoaway) return;
     this.#saidGoaway = true;
-    const frame = new Uint8Array(2 + varintLength(id));
-    writeVarint(frame, 2, id);
+    const frame = new Uint8Array(2 + varintSize(id));
+    encodeVarint(id, frame, 2);
     frame[0] = FRAME.GOAWAY;
     frame[1] = frame.length - 2;
     this.#queue.push(frame);

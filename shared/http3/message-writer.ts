@@ -3,11 +3,11 @@
  * headroom, so that header and body leave in one native write without a copy of ours.
  */
 import { WRITE_CLOSED, type QuicStream } from "../native/quic.ts";
+import { encodeVarint, varintSize } from "../wire/varint.ts";
 import { DATA_HEADROOM, MAX_BODY_WRITE } from "./constants.ts";
 import type { Fields } from "./fields.ts";
 import { encodeFieldSection } from "./qpack-encoder.ts";
 import { FRAME } from "./spec.ts";
-import { varintLength, writeVarint } from "./varint.ts";
 
 type State = "idle" | "open" | "finished" | "closed";
 
@@ -45,7 +45,7 @@ export class MessageWriter {
     if (from < DATA_HEADROOM) throw new RangeError(`writeBody needs ${DATA_HEADROOM} bytes in front of the body`);
     checkBodySize(size);
     if (!this.#ready()) return this.#notReady();
-    const start = from - 1 - varintLength(size);
+    const start = from - 1 - varintSize(size);
     writeDataHeader(slab, start, size);
     return this.#taken(this.#stream.write(slab, start, to), size);
   }
@@ -131,7 +131,7 @@ export class MessageWriter {
 /** A DATA frame's header at `at`; returns the offset behind it (RFC 9114 section 7.2.1). */
 function writeDataHeader(slab: Uint8Array, at: number, size: number): number {
   slab[at] = FRAME.DATA;
-  return writeVarint(slab, at + 1, size);
+  return at + 1 + encodeVarint(size, slab, at + 1);
 }
 
 function checkBodySize(size: number): void {
@@ -142,10 +142,10 @@ function checkBodySize(size: number): void {
 function encodeMessage(fields: Fields, body: Uint8Array | undefined): Uint8Array {
   const section = encodeFieldSection(fields);
   const bodySize = body?.length ?? 0;
-  const bodyHeader = bodySize > 0 ? 1 + varintLength(bodySize) : 0;
-  const bytes = new Uint8Array(1 + varintLength(section.length) + section.length + bodyHeader + bodySize);
+  const bodyHeader = bodySize > 0 ? 1 + varintSize(bodySize) : 0;
+  const bytes = new Uint8Array(1 + varintSize(section.length) + section.length + bodyHeader + bodySize);
   bytes[0] = FRAME.HEADERS;
-  let at = writeVarint(bytes, 1, section.length);
+  let at = 1 + encodeVarint(section.length, bytes, 1);
   bytes.set(section, at);
   at += section.length;
   if (body !== undefined && bodySize > 0) bytes.set(body, writeDataHeader(bytes, at, bodySize));

@@ -5,6 +5,7 @@
  *        ▸ push: an error, for none was allowed     ▸ unknown: stopped
  */
 import { READ_END, READ_RESET, type QuicStream } from "../native/quic.ts";
+import { VarintReader, varintSizeFrom } from "../wire/varint.ts";
 import { INSTRUCTION_READS_PER_TURN, MAX_UNTYPED_STREAMS } from "./constants.ts";
 import { ControlStream, type ControlEvents } from "./control-stream.ts";
 import { Http3Error, connectionFault } from "./fault.ts";
@@ -12,7 +13,6 @@ import { READ_YIELD } from "./frame-reader.ts";
 import { DecoderInstructions, checkEncoderInstructions } from "./qpack-instructions.ts";
 import type { Schedule } from "./schedule.ts";
 import { HTTP3_CODE, STREAM_TYPE } from "./spec.ts";
-import { readVarint, varintSize } from "./varint.ts";
 
 export interface PeerStreamEvents extends ControlEvents {
   /** The peer broke the protocol: the connection is to be closed. */
@@ -23,6 +23,8 @@ export interface PeerStreamEvents extends ControlEvents {
 type Read = () => number;
 
 const scratch = new Uint8Array(4 * 1024);
+
+const varint = new VarintReader();
 
 export class PeerStreams {
   readonly #role: "client" | "server";
@@ -54,10 +56,11 @@ export class PeerStreams {
         if (got === READ_END || got === READ_RESET) this.#untyped--;
         if (got <= 0) return 0;
         have += got;
-        need = varintSize(header[0]!);
+        need = varintSizeFrom(header[0]!);
       }
       this.#untyped--;
-      this.#begin(stream, readVarint(header, 0));
+      varint.read(header, 0, have);
+      this.#begin(stream, varint.value);
       return 0;
     });
   }

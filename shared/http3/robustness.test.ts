@@ -2,21 +2,21 @@
  * Whatever bytes a peer sends, on whatever streams, in whatever pieces: nothing throws out of the event loop,
  * and the connection either goes on serving or is closed with a code of the RFCs.
  */
+import { encodeVarint, varintSize } from "../wire/varint.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { encodeFieldSection } from "./qpack-encoder.ts";
 import { http3CodeName } from "./spec.ts";
 import { CONNECT, GET, body, halfWorld } from "./test-world.ts";
-import { varintLength, writeVarint } from "./varint.ts";
 
 type Bytes = readonly number[];
 
 const someBytes = (maxLength: number): fc.Arbitrary<Bytes> => fc.uint8Array({ maxLength }).map((bytes) => [...bytes]);
 
 function varint(value: number): Bytes {
-  const bytes = new Uint8Array(varintLength(value));
-  writeVarint(bytes, 0, value);
+  const bytes = new Uint8Array(varintSize(value));
+  encodeVarint(value, bytes, 0);
   return [...bytes];
 }
 

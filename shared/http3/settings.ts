@@ -1,7 +1,7 @@
 /** The SETTINGS frame (RFC 9114 section 7.2.4): pairs of varints, identifier and value. */
+import { encodeVarint, VarintReader, varintSize } from "../wire/varint.ts";
 import { connectionFault } from "./fault.ts";
 import { FRAME, HTTP2_SETTINGS, SETTING } from "./spec.ts";
-import { readVarint, varintLength, varintSize, writeVarint } from "./varint.ts";
 
 /** What a peer told of itself; the defaults are those of the RFCs for a setting that was not sent. */
 export interface Http3Settings {
@@ -20,9 +20,8 @@ export function parseSettings(payload: Uint8Array): Http3Settings {
   const seen = new Map<number, number>();
   for (let at = 0; at < payload.length;) {
     const identifier = varintAt(payload, at);
-    at += varintSize(payload[at]!);
-    const value = varintAt(payload, at);
-    at += varintSize(payload[at]!);
+    const value = varintAt(payload, varint.next);
+    at = varint.next;
     if (HTTP2_SETTINGS.has(identifier)) throw wrong(identifier, "is a setting of HTTP/2 (RFC 9114 section 7.2.4.1)");
     if (!KNOWN.has(identifier)) continue;
     if (seen.has(identifier)) throw wrong(identifier, "was sent twice");
@@ -49,22 +48,23 @@ export function encodeSettings(settings: Http3Settings): Uint8Array {
   if (settings.maxFieldSectionSize !== Infinity) {
     pairs.push([SETTING.MAX_FIELD_SECTION_SIZE, settings.maxFieldSectionSize]);
   }
-  const length = pairs.flat().reduce((sum, value) => sum + varintLength(value), 0);
-  const frame = new Uint8Array(varintLength(FRAME.SETTINGS) + varintLength(length) + length);
-  let at = writeVarint(frame, writeVarint(frame, 0, FRAME.SETTINGS), length);
-  for (const value of pairs.flat()) at = writeVarint(frame, at, value);
+  const length = pairs.flat().reduce((sum, value) => sum + varintSize(value), 0);
+  const frame = new Uint8Array(varintSize(FRAME.SETTINGS) + varintSize(length) + length);
+  let at = 0;
+  for (const value of [FRAME.SETTINGS, length, ...pairs.flat()]) at += encodeVarint(value, frame, at);
   return frame;
 }
 
 const KNOWN: ReadonlySet<number> = new Set(Object.values(SETTING));
 const FLAGS: ReadonlySet<number> = new Set([SETTING.ENABLE_CONNECT_PROTOCOL, SETTING.H3_DATAGRAM]);
 
+const varint = new VarintReader();
+
 function varintAt(payload: Uint8Array, at: number): number {
-  const first = payload[at];
-  if (first === undefined || at + varintSize(first) > payload.length) {
+  if (!varint.read(payload, at, payload.length)) {
     throw connectionFault("H3_FRAME_ERROR", "a SETTINGS frame ends inside a setting");
   }
-  return readVarint(payload, at);
+  return varint.value;
 }
 
 function wrong(identifier: number, what: string): Error {

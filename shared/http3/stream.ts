@@ -7,6 +7,7 @@
  * Whoever owns a stream ends it: `finish` and reading to the end, or `close`. Until then the connection keeps it.
  */
 import { READ_END, READ_RESET, type QuicStream } from "../native/quic.ts";
+import { encodeVarint, varintSize } from "../wire/varint.ts";
 import { DATAGRAM_HEADROOM, MAX_INTERIM_RESPONSES } from "./constants.ts";
 import { Http3Error, streamFault } from "./fault.ts";
 import { fieldValue, type Field, type Fields } from "./fields.ts";
@@ -16,7 +17,6 @@ import { MessageReader, SECTION_TOO_LARGE } from "./message-reader.ts";
 import { MessageWriter } from "./message-writer.ts";
 import { HTTP3_CODE } from "./spec.ts";
 import type { MessageOptions, StreamOwner } from "./stream-owner.ts";
-import { varintLength, writeVarint } from "./varint.ts";
 
 const NO_FIELDS: Fields = [];
 /** Where the rest of a request goes that the server does not want. */
@@ -146,7 +146,7 @@ export class Http3Stream {
 
   /** The largest payload that `sendDatagram` would take now, in bytes; 0: none. */
   get maxDatagramSize(): number {
-    return Math.max(0, this.#owner.maxQuicDatagram() - varintLength(this.id / 4));
+    return Math.max(0, this.#owner.maxQuicDatagram() - varintSize(this.id / 4));
   }
 
   /**
@@ -157,8 +157,8 @@ export class Http3Stream {
     if (from < DATAGRAM_HEADROOM) throw new RangeError(`sendDatagram needs ${DATAGRAM_HEADROOM} bytes in front`);
     if (!this.#writer.open) return false;
     const quarter = this.id / 4;
-    const start = from - varintLength(quarter);
-    writeVarint(slab, start, quarter);
+    const start = from - varintSize(quarter);
+    encodeVarint(quarter, slab, start);
     return this.#owner.sendDatagram(slab, start, to);
   }
 
