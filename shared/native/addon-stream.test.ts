@@ -241,6 +241,27 @@ suite("back-pressure", { timeout: 30_000 }, () => {
   });
 });
 
+suite("a peer that opens streams that nobody takes", { timeout: 30_000 }, () => {
+  test("is held to its limit, finished streams included, until they are read", async (t) => {
+    const limit = 4;
+    const pair = await openPair(t, { maxUniStreams: limit });
+    for (let i = 0; i < limit; i++) {
+      const out = await pair.atClient.openUni();
+      await writeAll(out, patterned(10));
+      out.finish();
+    }
+    let opened = false;
+    const oneMore = pair.atClient.openUni().then(() => (opened = true));
+    // A round trip after the server had every stream: its credit would have come back by now.
+    const { near, far } = await openBoth({ ...pair, atClient: pair.atServer, atServer: pair.atClient });
+    await readBytes(far, 1);
+    near.finish();
+    assert.equal(opened, false);
+    pair.atServer.onStream = (stream) => void readAll(stream);
+    assert.equal(await oneMore, true);
+  });
+});
+
 suite("endings", { timeout: 30_000 }, () => {
   test("finish ends one direction and is idempotent", async (t) => {
     const { near, far } = await openBoth(await openPair(t));

@@ -132,3 +132,89 @@ pub fn client_config(material: &Material, alpn: &[String]) -> Result<Arc<ClientC
     config.enable_early_data = false;
     Ok(Arc::new(config))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use rustls::pki_types::ServerName;
+    use rustls::quic::{ClientConnection, Connection, ServerConnection, Version};
+
+    /// A self-signed P-256 certificate for `localhost`, its own CA, and its key, made for this run.
+    fn pem() -> String {
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+            .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "-", "-out", "-"])
+            .output()
+            .expect("openssl runs");
+        String::from_utf8(made.stdout).expect("PEM is text")
+    }
+
+    fn material(pem: &str) -> Material {
+        Material {
+            certificate_pem: pem.into(),
+            private_key_pem: pem.into(),
+            ca_pem: pem.into(),
+            crl_pem: None,
+            key_exchange: "prefer-pq".into(),
+        }
+    }
+
+    /// Runs a handshake in memory until a side fails or nobody has more to say.
+    fn handshake(client: Arc<ClientConfig>, server: Arc<ServerConfig>) -> std::result::Result<(), rustls::Error> {
+        let name = ServerName::try_from("localhost").expect("a valid name");
+        let client = ClientConnection::new(client, Version::V1, name, Vec::new()).expect("a client");
+        let server = ServerConnection::new(server, Version::V1, Vec::new()).expect("a server");
+        let mut sides = [Connection::Client(client), Connection::Server(server)];
+        loop {
+            let mut silent = true;
+            for (from, to) in [(0, 1), (1, 0)] {
+                // One flight an encryption level (RFC 9001 section 4.1.3).
+                loop {
+                    let mut flight = Vec::new();
+                    let key_change = sides[from].write_hs(&mut flight);
+                    silent &= flight.is_empty();
+                    sides[to].read_hs(&flight)?;
+                    if key_change.is_none() {
+                        break;
+                    }
+                }
+            }
+            if silent {
+                return Ok(());
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_without_a_certificate_is_refused() {
+        let (alpn, material) = (["h3".to_owned()], material(&pem()));
+        let server = server_config(&material, &alpn).expect("a server configuration");
+        let with = client_config(&material, &alpn).expect("a client configuration");
+        let parsed = parse(&material).expect("parsed material");
+        let mut without = ClientConfig::builder_with_provider(parsed.provider)
+            .with_protocol_versions(&[&TLS13])
+            .expect("TLS 1.3")
+            .with_root_certificates(parsed.roots)
+            .with_no_client_auth();
+        without.alpn_protocols = alpn_list(&alpn);
+        assert_eq!(handshake(with, Arc::clone(&server)), Ok(()));
+        assert_eq!(handshake(Arc::new(without), server), Err(rustls::Error::NoCertificatesPresented));
+    }
+
+    #[test]
+    fn key_exchange_decides_the_groups() {
+        for (name, groups) in [
+            ("prefer-pq", &["X25519MLKEM768", "X25519", "secp256r1"][..]),
+            ("require-pq", &["X25519MLKEM768"]),
+            ("classical", &["X25519", "secp256r1"]),
+        ] {
+            let provider = provider(name).expect("a provider");
+            let names: Vec<_> = provider.kx_groups.iter().map(|group| format!("{:?}", group.name())).collect();
+            assert_eq!(names, groups);
+        }
+        assert!(provider("quantum").is_err());
+    }
+}
