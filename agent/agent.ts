@@ -93,7 +93,7 @@ class Agent {
     const { warnings, leaf } = await loadTlsFiles(config, unixMs(Date.now()));
     for (const warning of warnings) log.warn(warning);
     const routes = new AgentRoutes(config.tunName);
-    const tun = openTun({ name: config.tunName, mtu: DEFAULT_TUN_MTU, offload: false });
+    const tun = openTun({ name: config.tunName, mtu: DEFAULT_TUN_MTU, offload: config.offload });
     log.info({ tun: tun.name, features: tun.features, certificate: leaf.subject }, "device is up");
     return new Agent(config, log, tun, routes);
   }
@@ -106,7 +106,7 @@ class Agent {
       try {
         const session = await this.#connect(stop);
         if (performance.now() - wentDown > STALE_AFTER_MS) this.#uplink.discardQueued();
-        this.#uplink.start(session.senders);
+        this.#uplink.start(session.senders, session.agreement);
         this.#backoff.reset();
         const stopped = Promise.withResolvers<undefined>();
         const onStop = (): void => stopped.resolve(undefined);
@@ -212,7 +212,9 @@ class Agent {
       return address;
     } catch (cause) {
       if (this.#lastAddress !== undefined) return this.#lastAddress;
-      throw new ZgateError("ZG_CONNECT_FAILED", `the relay's name ${host} cannot be resolved: ${messageOf(cause)}`, { cause });
+      throw new ZgateError("ZG_CONNECT_FAILED", `the relay's name ${host} cannot be resolved: ${messageOf(cause)}`, {
+        cause,
+      });
     }
   }
 
@@ -221,7 +223,12 @@ class Agent {
     if (session !== this.#session) return;
     const destinations = this.#config.route === undefined ? advertised : this.#config.route.flatMap(routePrefixes);
     try {
-      const warnings = await this.#routes.declare({ addresses: session.addresses, destinations, relay });
+      const warnings = await this.#routes.declare({
+        addresses: session.addresses,
+        destinations,
+        relay,
+        mtu: session.agreement.mtu,
+      });
       for (const warning of warnings) this.#log.warn(warning);
       this.status.routes(destinations);
       this.#log.info({ routes: destinations.map(formatPrefix) }, "routes are set");

@@ -4,7 +4,10 @@ import { Backoff } from "./backoff.ts";
 
 test("the ceiling doubles up to the maximum and starts over after reset", () => {
   const backoff = new Backoff(100, 1000, () => 1 - Number.EPSILON);
-  assert.deepEqual([1, 2, 3, 4, 5, 6].map(() => backoff.next()), [100, 200, 400, 800, 1000, 1000]);
+  assert.deepEqual(
+    [1, 2, 3, 4, 5, 6].map(() => backoff.next()),
+    [100, 200, 400, 800, 1000, 1000],
+  );
   backoff.reset();
   assert.equal(backoff.next(), 100);
 });

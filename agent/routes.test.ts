@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { beforeEach, test } from "node:test";
+import { tunMtu } from "../shared/units.ts";
 import { inFreshNamespace } from "../shared/host/fresh-namespace.ts";
 import { runCommandSync } from "../shared/host/command.ts";
 import { writeSysctl } from "../shared/host/sysctl.ts";
@@ -13,6 +14,7 @@ import { parseAddress, parsePrefix } from "../shared/packet/address.ts";
 import { AgentRoutes } from "./routes.ts";
 
 const DEVICE = "zgt0";
+const MTU = tunMtu(1500);
 const ADDRESSES = [parsePrefix("10.77.0.2/32"), parsePrefix("fd77:7a67::2/128")];
 const RELAY = parseAddress("198.51.100.1");
 const RELAY6 = parseAddress("2001:db8:ff::1");
@@ -61,7 +63,7 @@ inFreshNamespace(import.meta.filename, () => {
   test("declares addresses and routes, twice the same, and takes all back", async () => {
     const before = network();
     const routes = new AgentRoutes(DEVICE);
-    const state = { addresses: ADDRESSES, destinations: prefixes("10.50.0.0/24", "fd50::/64"), relay: RELAY };
+    const state = { addresses: ADDRESSES, mtu: MTU, destinations: prefixes("10.50.0.0/24", "fd50::/64"), relay: RELAY };
     assert.deepEqual(await routes.declare(state), []);
     const declared = network();
     assert.deepEqual(ownRoutes(), [`10.50.0.0/24 dev ${DEVICE}`, `fd50::/64 dev ${DEVICE}`]);
@@ -79,7 +81,7 @@ inFreshNamespace(import.meta.filename, () => {
       [RELAY, "198.51.100.1 via 192.0.2.1 dev lan0"],
       [RELAY6, "2001:db8:ff::1 via 2001:db8::1 dev lan0"],
     ] as const) {
-      await routes.declare({ addresses: ADDRESSES, destinations: prefixes("0.0.0.0/0", "::/0"), relay });
+      await routes.declare({ addresses: ADDRESSES, mtu: MTU, destinations: prefixes("0.0.0.0/0", "::/0"), relay });
       const tunnel = [
         `0.0.0.0/1 dev ${DEVICE}`,
         `128.0.0.0/1 dev ${DEVICE}`,
@@ -97,9 +99,14 @@ inFreshNamespace(import.meta.filename, () => {
   test("another lease and other routes replace the ones before", async () => {
     const before = network();
     const routes = new AgentRoutes(DEVICE);
-    await routes.declare({ addresses: ADDRESSES, destinations: prefixes("0.0.0.0/0"), relay: RELAY });
+    await routes.declare({ addresses: ADDRESSES, mtu: MTU, destinations: prefixes("0.0.0.0/0"), relay: RELAY });
     const other = [parsePrefix("10.77.0.3/32")];
-    await routes.declare({ addresses: other, destinations: prefixes("10.50.0.0/24", "fd50::/64"), relay: RELAY });
+    await routes.declare({
+      addresses: other,
+      mtu: MTU,
+      destinations: prefixes("10.50.0.0/24", "fd50::/64"),
+      relay: RELAY,
+    });
     assert.deepEqual(ownRoutes(), [`10.50.0.0/24 dev ${DEVICE}`]);
     assert.match(ip("route", "get", "10.50.0.1"), /src 10\.77\.0\.3/);
     assert.doesNotMatch(ip("address", "show", "dev", DEVICE), /10\.77\.0\.2|fd77/);
@@ -110,11 +117,11 @@ inFreshNamespace(import.meta.filename, () => {
   test("a relay on this machine needs no host route; one without any way is refused", async () => {
     const routes = new AgentRoutes(DEVICE);
     const destinations = prefixes("0.0.0.0/0");
-    await routes.declare({ addresses: ADDRESSES, destinations, relay: parseAddress("192.0.2.2") });
+    await routes.declare({ addresses: ADDRESSES, mtu: MTU, destinations, relay: parseAddress("192.0.2.2") });
     assert.deepEqual(ownRoutes(), [`0.0.0.0/1 dev ${DEVICE}`, `128.0.0.0/1 dev ${DEVICE}`]);
     routes.removeSync();
     ip("route", "delete", "default");
-    await assert.rejects(routes.declare({ addresses: ADDRESSES, destinations, relay: RELAY }), {
+    await assert.rejects(routes.declare({ addresses: ADDRESSES, mtu: MTU, destinations, relay: RELAY }), {
       code: "ZG_CONNECT_FAILED",
       message: /^the relay 198\.51\.100\.1 would be cut off: /,
     });
@@ -128,6 +135,7 @@ inFreshNamespace(import.meta.filename, () => {
       addresses: ADDRESSES,
       destinations: prefixes("192.0.2.0/24"),
       relay: RELAY,
+      mtu: MTU,
     });
     assert.deepEqual(warnings, [
       "192.0.2.0/24 does not go through the tunnel: this machine has a route to it via lan0",
@@ -140,7 +148,7 @@ inFreshNamespace(import.meta.filename, () => {
     writeSysctl(`net/ipv6/conf/${DEVICE}/disable_ipv6`, "1");
     const routes = new AgentRoutes(DEVICE);
     assert.deepEqual(
-      await routes.declare({ addresses: ADDRESSES, destinations: prefixes("fd50::/64"), relay: RELAY }),
+      await routes.declare({ addresses: ADDRESSES, mtu: MTU, destinations: prefixes("fd50::/64"), relay: RELAY }),
       [],
     );
     assert.deepEqual(ownRoutes(), [`fd50::/64 dev ${DEVICE}`]);
@@ -149,7 +157,7 @@ inFreshNamespace(import.meta.filename, () => {
 
   test("a device that is not there is an error", async () => {
     const routes = new AgentRoutes("gone0");
-    const state = { addresses: ADDRESSES.slice(0, 1), destinations: [], relay: RELAY };
+    const state = { addresses: ADDRESSES.slice(0, 1), mtu: MTU, destinations: [], relay: RELAY };
     await assert.rejects(routes.declare(state), { code: "ZG_HOST_COMMAND", message: /"gone0" does not exist/ });
     routes.removeSync();
   });
@@ -163,6 +171,7 @@ inFreshNamespace(import.meta.filename, () => {
         addresses: [parsePrefix("10.77.0.2/32")],
         destinations: [parsePrefix("0.0.0.0/0")],
         relay: parseAddress(process.argv[1]),
+        mtu: 1500,
       });
       process.kill(process.pid, "SIGKILL");`;
     const kill = (relay: string) => {
@@ -183,6 +192,7 @@ inFreshNamespace(import.meta.filename, () => {
       addresses: [parsePrefix("10.77.0.3/32")],
       destinations: prefixes("198.51.0.0/16"),
       relay: RELAY,
+      mtu: MTU,
     });
     kill("198.51.100.1");
     new AgentRoutes("zgt2").removeSync();

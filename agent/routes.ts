@@ -12,6 +12,7 @@ import { ZgateError } from "../shared/errors.ts";
 import { declareAddresses } from "../shared/host/device-addresses.ts";
 import { findLeftovers, type FoundLeftover, Leftover } from "../shared/host/leftover.ts";
 import { isLocalAddress, readRoutes, type Route, runIpBatch, runIpBatchForced } from "../shared/host/ip-state.ts";
+import type { TunMtu } from "../shared/units.ts";
 import { type Address, formatAddress, formatPrefix } from "../shared/packet/address.ts";
 import {
   coversRelay,
@@ -36,6 +37,8 @@ const recordSchema = z.array(z.string());
 export interface RouteState extends Omit<TunnelRoutes, "device"> {
   /** The relay's address outside the tunnel. */
   readonly relay: Address;
+  /** Of the tunnel's device, as the relay has it. */
+  readonly mtu: TunMtu;
 }
 
 export class AgentRoutes {
@@ -77,6 +80,7 @@ export class AgentRoutes {
   async #declare(state: RouteState): Promise<string[]> {
     const warnings: string[] = [];
     const { ipv6 } = await declareAddresses(this.#device, state.addresses.map(formatPrefix));
+    await runIpBatch([`link set dev ${this.#device} mtu ${state.mtu}`]);
     const addresses = state.addresses.filter(({ version }) => version === 4 || ipv6);
     if (addresses.length < state.addresses.length) warnings.push(NO_IPV6);
     const planned = planTunnelRoutes({ ...state, addresses, device: this.#device });

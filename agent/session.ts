@@ -152,7 +152,7 @@ async function openLane(
   const stream = await http3.request(connectFields("zgate-lane", authority, lanePath(lane)));
   checkStatus(stream);
   pump.attach(stream, maxFrameLength(agreement), {
-    frames: (slab, from, reader) => downlink.write(slab, from, reader, agreement),
+    frames: downlink.writerFor(agreement),
     ended: (reason) => http3.close(HTTP3_CODE.H3_NO_ERROR, `lane ${lane}: ${reason}`),
     broken: (reason) => http3.close(HTTP3_CODE.H3_MESSAGE_ERROR, `lane ${lane}: ${reason}`),
   });

@@ -53,7 +53,7 @@ export class AgentStatus {
     const common = {
       device: { name: this.#tun.name, ...this.#tun.features, ...this.#tun.stats() },
       up: this.#uplink.stats(),
-      down: { bytes: this.#downlink.bytes },
+      down: { bytes: this.#downlink.bytes, malformed: this.#downlink.malformed },
     };
     const state = this.#state;
     switch (state.name) {

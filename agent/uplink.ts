@@ -8,9 +8,12 @@
  */
 import type { Tun } from "../shared/native/tun.ts";
 import { PacketView } from "../shared/packet/view.ts";
-import { SLAB_HEADROOM } from "../shared/tunnel/constants.ts";
+import { VNET_HEADER } from "../shared/packet/vnet-header.ts";
+import { FRAME_HEADER, SLAB_HEADROOM } from "../shared/tunnel/constants.ts";
+import { FrameSegmenter } from "../shared/tunnel/frame-segmenter.ts";
 import type { LaneSender } from "../shared/tunnel/lane-sender.ts";
 import { LaneSet } from "../shared/tunnel/lane-set.ts";
+import type { SessionAgreement } from "../shared/tunnel/negotiation.ts";
 import { newSlab } from "../shared/tunnel/slab.ts";
 
 export interface UplinkStats {
@@ -27,6 +30,8 @@ export class Uplink {
   readonly #slab = newSlab();
   readonly #view = new PacketView();
   #set: LaneSet | undefined;
+  /** The device has offload and the relay does not. */
+  #segmenter: FrameSegmenter | undefined;
   #senders: readonly LaneSender[] = [];
   #frames = 0;
   #bytes = 0;
@@ -40,7 +45,9 @@ export class Uplink {
   }
 
   /** Sends what the device reads over these lanes from now on. */
-  start(senders: readonly LaneSender[]): void {
+  start(senders: readonly LaneSender[], agreement: SessionAgreement): void {
+    const segments = this.#tun.features.vnetHeader && agreement.offload === "none";
+    this.#segmenter = segments ? new FrameSegmenter() : undefined;
     this.#senders = senders;
     this.#set = new LaneSet(senders.length);
     for (const sender of senders) sender.onDrained = () => this.#resumeWhenDrained(senders);
@@ -66,10 +73,37 @@ export class Uplink {
   #read(): void {
     const set = this.#set;
     if (set === undefined) return;
-    const bytes = this.#tun.read(this.#slab, SLAB_HEADROOM, this.#slab.length);
+    const slab = this.#slab;
+    const bytes = this.#tun.read(slab, SLAB_HEADROOM, slab.length);
     if (bytes === 0) return;
     this.#bytes += bytes;
-    set.gather(this.#view, this.#slab, SLAB_HEADROOM, SLAB_HEADROOM + bytes, this.#tun.features.vnetHeader);
+    const end = SLAB_HEADROOM + bytes;
+    const segmenter = this.#segmenter;
+    if (segmenter === undefined) this.#send(set, slab, end, this.#tun.features.vnetHeader);
+    else this.#segment(set, segmenter, slab, end);
+  }
+
+  /** Cuts the super-packets of `slab` and sends what comes of them. */
+  #segment(set: LaneSet, segmenter: FrameSegmenter, slab: Uint8Array, end: number): void {
+    for (let at = SLAB_HEADROOM; at < end;) {
+      const header = at + FRAME_HEADER;
+      at = header + ((slab[at]! << 8) | slab[at + 1]!);
+      if (!this.#view.parse(slab, header + VNET_HEADER, at)) {
+        this.#malformed++;
+        continue;
+      }
+      if (segmenter.add(this.#view, slab, header)) continue;
+      this.#send(set, segmenter.slab, segmenter.end, false);
+      segmenter.clear();
+      segmenter.add(this.#view, slab, header);
+    }
+    this.#send(set, segmenter.slab, segmenter.end, false);
+    segmenter.clear();
+  }
+
+  /** Sends the frames `slab[SLAB_HEADROOM, end)`, one write a lane. */
+  #send(set: LaneSet, slab: Uint8Array, end: number, vnetHeader: boolean): void {
+    set.gather(this.#view, slab, SLAB_HEADROOM, end, vnetHeader);
     this.#malformed += set.malformed;
     let congested = false;
     for (let lane = 0; lane < this.#senders.length; lane++) {
@@ -77,7 +111,7 @@ export class Uplink {
       if (runs.count === 1) continue;
       const sender = this.#senders[lane]!;
       this.#frames += runs.frames;
-      this.#dropped += sender.send(this.#slab, runs);
+      this.#dropped += sender.send(slab, runs);
       congested ||= sender.congested;
     }
     if (congested) this.#tun.pause();

@@ -30,7 +30,8 @@ function viewOf(packet: Uint8Array): PacketView {
 }
 
 const up = (port: number, dst = "192.0.2.1"): PacketView => viewOf(ipv4({ src: CLIENT, dst, payload: udp(port, 53) }));
-const down = (port: number, src = "192.0.2.1"): PacketView => viewOf(ipv4({ src, dst: CLIENT, payload: udp(53, port) }));
+const down = (port: number, src = "192.0.2.1"): PacketView =>
+  viewOf(ipv4({ src, dst: CLIENT, payload: udp(53, port) }));
 const segment = (flags: number): PacketView => viewOf(ipv4({ src: CLIENT, protocol: 6, payload: tcp({ flags }) }));
 const answer = (flags: number): PacketView =>
   viewOf(ipv4({ src: "10.0.0.2", dst: CLIENT, protocol: 6, payload: tcp({ srcPort: 443, dstPort: 40_000, flags }) }));
@@ -53,22 +54,68 @@ describe("FlowTable", () => {
     flows.countUp(slot, up(5000), 1_020);
     flows.countDown(slot, down(5000), 1_030);
     assert.deepEqual(flows.describe(slot), {
-      ...{ version: 4, protocol: 17, src: words(CLIENT), dst: words("192.0.2.1"), hasPorts: true, srcPort: 5000, dstPort: 53 },
+      ...{
+        version: 4,
+        protocol: 17,
+        src: words(CLIENT),
+        dst: words("192.0.2.1"),
+        hasPorts: true,
+        srcPort: 5000,
+        dstPort: 53,
+      },
       ...{ icmpType: -1, icmpId: 0, firstMs: 1_000, lastMs: 1_030 },
       ...{ upPackets: 2, upBytes: 56, downPackets: 1, downBytes: 28, verdict: 42 },
     });
-    assert.deepEqual({ ...flows.target(slot) }, { version: 4, protocol: 17, dst0: 0, dst1: 0, dst2: 0, dst3: 0xc000_0201, hasPorts: true, dstPort: 53, icmpType: -1 });
+    assert.deepEqual(
+      { ...flows.target(slot) },
+      {
+        version: 4,
+        protocol: 17,
+        dst0: 0,
+        dst1: 0,
+        dst2: 0,
+        dst3: 0xc000_0201,
+        hasPorts: true,
+        dstPort: 53,
+        icmpType: -1,
+      },
+    );
     flows.remove(slot);
     assert.equal(flows.find(up(5000)), -1);
     assert.equal(flows.size, 0);
   });
 
   const pairs = [
-    { name: "ICMP echo", question: ipv4({ protocol: 1, payload: icmp(8, 0, 0x1234_0001) }), reply: ipv4({ src: "10.0.0.2", dst: "10.0.0.1", protocol: 1, payload: icmp(0, 0, 0x1234_0009) }), type: 8 },
-    { name: "ICMP timestamp", question: ipv4({ protocol: 1, payload: icmp(13, 0, 0x1234_0001) }), reply: ipv4({ src: "10.0.0.2", dst: "10.0.0.1", protocol: 1, payload: icmp(14, 0, 0x1234_0001) }), type: 13 },
-    { name: "ICMPv6 echo", question: ipv6({ protocol: 58, payload: icmp(128, 0, 0x1234_0001) }), reply: ipv6({ src: "fd00::2", dst: "fd00::1", protocol: 58, payload: icmp(129, 0, 0x1234_0001) }), type: 128 },
-    { name: "TCP over IPv6", question: ipv6({ protocol: 6, payload: tcp({}) }), reply: ipv6({ src: "fd00::2", dst: "fd00::1", protocol: 6, payload: tcp({ srcPort: 443, dstPort: 40_000 }) }), type: -1 },
-    { name: "GRE", question: ipv4({ protocol: 47 }), reply: ipv4({ src: "10.0.0.2", dst: "10.0.0.1", protocol: 47 }), type: -1 },
+    {
+      name: "ICMP echo",
+      question: ipv4({ protocol: 1, payload: icmp(8, 0, 0x1234_0001) }),
+      reply: ipv4({ src: "10.0.0.2", dst: "10.0.0.1", protocol: 1, payload: icmp(0, 0, 0x1234_0009) }),
+      type: 8,
+    },
+    {
+      name: "ICMP timestamp",
+      question: ipv4({ protocol: 1, payload: icmp(13, 0, 0x1234_0001) }),
+      reply: ipv4({ src: "10.0.0.2", dst: "10.0.0.1", protocol: 1, payload: icmp(14, 0, 0x1234_0001) }),
+      type: 13,
+    },
+    {
+      name: "ICMPv6 echo",
+      question: ipv6({ protocol: 58, payload: icmp(128, 0, 0x1234_0001) }),
+      reply: ipv6({ src: "fd00::2", dst: "fd00::1", protocol: 58, payload: icmp(129, 0, 0x1234_0001) }),
+      type: 128,
+    },
+    {
+      name: "TCP over IPv6",
+      question: ipv6({ protocol: 6, payload: tcp({}) }),
+      reply: ipv6({ src: "fd00::2", dst: "fd00::1", protocol: 6, payload: tcp({ srcPort: 443, dstPort: 40_000 }) }),
+      type: -1,
+    },
+    {
+      name: "GRE",
+      question: ipv4({ protocol: 47 }),
+      reply: ipv4({ src: "10.0.0.2", dst: "10.0.0.1", protocol: 47 }),
+      type: -1,
+    },
   ];
   for (const { name, question, reply, type } of pairs) {
     test(`${name} finds its answer`, () => {
@@ -84,13 +131,21 @@ describe("FlowTable", () => {
   test("an echo reply of another identifier answers nothing", () => {
     const flows = table();
     flows.insert(viewOf(ipv4({ protocol: 1, payload: icmp(8, 0, 0x1234_0001) })), 0, 0);
-    assert.equal(flows.findReply(viewOf(ipv4({ src: "10.0.0.2", dst: "10.0.0.1", protocol: 1, payload: icmp(0, 0, 0x1235_0001) }))), -1);
+    assert.equal(
+      flows.findReply(
+        viewOf(ipv4({ src: "10.0.0.2", dst: "10.0.0.1", protocol: 1, payload: icmp(0, 0, 0x1235_0001) })),
+      ),
+      -1,
+    );
   });
 
   test("a first fragment is of the same flow as a whole packet", () => {
     const flows = table();
     const slot = flows.insert(viewOf(ipv6({ payload: udp(1, 2) })), 0, 0);
-    assert.equal(flows.find(viewOf(ipv6({ protocol: 44, payload: [...fragmentHeader(17, 0, true, 1), ...udp(1, 2)] }))), slot);
+    assert.equal(
+      flows.find(viewOf(ipv6({ protocol: 44, payload: [...fragmentHeader(17, 0, true, 1), ...udp(1, 2)] }))),
+      slot,
+    );
   });
 
   test("judging, cutting and allowing again", () => {
@@ -104,17 +159,38 @@ describe("FlowTable", () => {
     assert.deepEqual([flows.verdict(slot), flows.wasCut(slot)], [4, false]);
   });
 
-  const lives: { name: string; packet: PacketView; then?: (flows: FlowTable, slot: number) => void; idleMs: number }[] = [
-    { name: "TCP", packet: segment(0x10), idleMs: FLOW_IDLE_TCP_MS },
-    { name: "TCP, one FIN", packet: segment(0x10), then: (flows, slot) => flows.countUp(slot, segment(0x11), 0), idleMs: FLOW_IDLE_HALF_CLOSED_MS },
-    { name: "TCP, two FINs of one side", packet: segment(0x10), then: (flows, slot) => (flows.countDown(slot, answer(0x11), 0), flows.countDown(slot, answer(0x11), 0)), idleMs: FLOW_IDLE_HALF_CLOSED_MS },
-    { name: "TCP, both FINs", packet: segment(0x10), then: (flows, slot) => (flows.countUp(slot, segment(0x11), 0), flows.countDown(slot, answer(0x11), 0)), idleMs: FLOW_IDLE_CLOSED_MS },
-    { name: "TCP, reset", packet: segment(0x10), then: (flows, slot) => flows.countDown(slot, answer(0x14), 0), idleMs: FLOW_IDLE_CLOSED_MS },
-    { name: "TCP, cut", packet: segment(0x10), then: (flows, slot) => flows.cut(slot, 0), idleMs: FLOW_IDLE_TCP_MS },
-    { name: "UDP", packet: up(1), idleMs: FLOW_IDLE_UDP_MS },
-    { name: "ICMP", packet: viewOf(ipv4({ protocol: 1, payload: icmp(8, 0, 1) })), idleMs: FLOW_IDLE_ICMP_MS },
-    { name: "GRE", packet: viewOf(ipv4({ protocol: 47 })), idleMs: FLOW_IDLE_OTHER_MS },
-  ];
+  const lives: { name: string; packet: PacketView; then?: (flows: FlowTable, slot: number) => void; idleMs: number }[] =
+    [
+      { name: "TCP", packet: segment(0x10), idleMs: FLOW_IDLE_TCP_MS },
+      {
+        name: "TCP, one FIN",
+        packet: segment(0x10),
+        then: (flows, slot) => flows.countUp(slot, segment(0x11), 0),
+        idleMs: FLOW_IDLE_HALF_CLOSED_MS,
+      },
+      {
+        name: "TCP, two FINs of one side",
+        packet: segment(0x10),
+        then: (flows, slot) => (flows.countDown(slot, answer(0x11), 0), flows.countDown(slot, answer(0x11), 0)),
+        idleMs: FLOW_IDLE_HALF_CLOSED_MS,
+      },
+      {
+        name: "TCP, both FINs",
+        packet: segment(0x10),
+        then: (flows, slot) => (flows.countUp(slot, segment(0x11), 0), flows.countDown(slot, answer(0x11), 0)),
+        idleMs: FLOW_IDLE_CLOSED_MS,
+      },
+      {
+        name: "TCP, reset",
+        packet: segment(0x10),
+        then: (flows, slot) => flows.countDown(slot, answer(0x14), 0),
+        idleMs: FLOW_IDLE_CLOSED_MS,
+      },
+      { name: "TCP, cut", packet: segment(0x10), then: (flows, slot) => flows.cut(slot, 0), idleMs: FLOW_IDLE_TCP_MS },
+      { name: "UDP", packet: up(1), idleMs: FLOW_IDLE_UDP_MS },
+      { name: "ICMP", packet: viewOf(ipv4({ protocol: 1, payload: icmp(8, 0, 1) })), idleMs: FLOW_IDLE_ICMP_MS },
+      { name: "GRE", packet: viewOf(ipv4({ protocol: 47 })), idleMs: FLOW_IDLE_OTHER_MS },
+    ];
   for (const { name, packet, then, idleMs } of lives) {
     test(`${name} ends after ${idleMs / 1000} idle seconds`, () => {
       const flows = table();
@@ -270,7 +346,9 @@ test("a table is a Map that may forget, and tells what it forgets", () => {
         assert.equal(flows.size, model.size);
       }
       const found = new Map<string, number>();
-      flows.forEach((slot) => found.set(nameAt(slot), flows.describe(slot).upPackets + flows.describe(slot).downPackets));
+      flows.forEach((slot) =>
+        found.set(nameAt(slot), flows.describe(slot).upPackets + flows.describe(slot).downPackets),
+      );
       assert.deepEqual(found, new Map([...model].map(([name, { packets }]) => [name, packets])));
       flows.clear(ignore);
       assert.equal(flows.size, 0);

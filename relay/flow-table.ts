@@ -11,7 +11,15 @@
  * A probe is never longer than `MAX_PROBES`: whoever makes flows that collide evicts his own and costs no time.
  */
 import { randomInt } from "node:crypto";
-import { PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE, TCP_FIN, TCP_RST } from "../shared/packet/constants.ts";
+import {
+  PROTO_ICMP,
+  PROTO_ICMPV6,
+  PROTO_TCP,
+  PROTO_UDP,
+  PROTO_UDPLITE,
+  TCP_FIN,
+  TCP_RST,
+} from "../shared/packet/constants.ts";
 import type { FlowTarget } from "../shared/packet/flow.ts";
 import type { PacketView } from "../shared/packet/view.ts";
 import {

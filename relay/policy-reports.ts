@@ -35,7 +35,10 @@ export class PolicyReports {
     this.refusal = messageOf(outcome.error);
     this.#counters.add(COUNTER.policyReloads.refused);
     this.#record(live, trigger, "refused", this.refusal.split("\n"));
-    this.#log.error({ generation: outcome.generation, trigger }, `policy was refused, the old one stays:\n${this.refusal}`);
+    this.#log.error(
+      { generation: outcome.generation, trigger },
+      `policy was refused, the old one stays:\n${this.refusal}`,
+    );
   }
 
   #record(live: LivePolicy, trigger: ReloadTrigger, outcome: "applied" | "refused", problems: readonly string[]): void {

@@ -5,7 +5,15 @@ import { parseAddress } from "../shared/packet/address.ts";
 import { unixMs } from "../shared/units.ts";
 import { CLOSE_CODE } from "../shared/tunnel/constants.ts";
 import type { Acceptor } from "./acceptor.ts";
-import type { AdminTarget, ExplainAnswer, ExplainQuestion, Health, RelayStatus, ReloadAnswer, SessionStatus } from "./admin.ts";
+import type {
+  AdminTarget,
+  ExplainAnswer,
+  ExplainQuestion,
+  Health,
+  RelayStatus,
+  ReloadAnswer,
+  SessionStatus,
+} from "./admin.ts";
 import type { AuditLog } from "./audit-log.ts";
 import type { Counters } from "./counters.ts";
 import type { LeasePool } from "./lease-pool.ts";
@@ -41,7 +49,8 @@ export class RelayControl implements AdminTarget {
     const problems: string[] = [];
     if (acceptor.draining) problems.push("the relay is draining");
     if (!audit.healthy) problems.push(`the audit log fails: ${audit.unhealthyReason}`);
-    if (reports.refusal !== undefined) problems.push(`the policy file was refused, an older one is in force: ${reports.refusal}`);
+    if (reports.refusal !== undefined)
+      problems.push(`the policy file was refused, an older one is in force: ${reports.refusal}`);
     return { ready: !acceptor.draining && !audit.refusesTraffic, problems };
   }
 
@@ -138,6 +147,7 @@ const PROTOCOLS: ReadonlyMap<string, number> = new Map([
 function protocolNumber(name: string, version: 4 | 6): number {
   if (name === "icmp") return version === 4 ? 1 : 58;
   const number = PROTOCOLS.get(name) ?? (/^\d{1,3}$/.test(name) ? Number(name) : 256);
-  if (number > 255) throw new ZgateError("ZG_CONFIG_INVALID", `"${name}" is no protocol: expected tcp, udp, icmp, icmpv6 or 0 to 255`);
+  if (number > 255)
+    throw new ZgateError("ZG_CONFIG_INVALID", `"${name}" is no protocol: expected tcp, udp, icmp, icmpv6 or 0 to 255`);
   return number;
 }

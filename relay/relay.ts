@@ -23,8 +23,9 @@ import type { Prefix } from "../shared/packet/address.ts";
 import { hostEnrolment } from "../shared/pki/enrolment-host.ts";
 import { loadTlsFiles } from "../shared/pki/tls-files.ts";
 import { CLOSE_CODE } from "../shared/tunnel/constants.ts";
+import { DeviceWriter } from "../shared/tunnel/device-writer.ts";
 import { LanePump } from "../shared/tunnel/lane-pump.ts";
-import { tunMtu, unixMs } from "../shared/units.ts";
+import { unixMs } from "../shared/units.ts";
 import { Acceptor } from "./acceptor.ts";
 import { buildAdmin } from "./admin.ts";
 import { Answers } from "./answers.ts";
@@ -131,11 +132,22 @@ class Relay {
     const tun = await this.#openDevice(pool, [pools.ipv4, pools.ipv6]);
     const answers = new Answers(tun, { ipv4: pool.relayIpv4, ipv6: pool.relayIpv6 }, counters);
     const flowAudit = new FlowAudit(audit, live, counters);
-    const uplink = new Uplink({ tun, pump: new LanePump(), counters, answers, flowAudit });
+    const uplink = new Uplink({
+      device: new DeviceWriter(tun),
+      mtu: config.mtu,
+      pump: new LanePump(),
+      counters,
+      answers,
+      flowAudit,
+    });
     const sessions = new SessionRegistry({ log, live, pool, counters, audit, flowAudit, uplink });
     this.#sessions = sessions;
     new Downlink({ tun, pool, sessions, counters, answers });
-    const offer = { maxLanes: config.lanes, offload: "none", mtu: tunMtu(config.mtu) } as const;
+    const offer = {
+      maxLanes: config.lanes,
+      offload: tun.features.vnetHeader ? "gso" : "none",
+      mtu: config.mtu,
+    } as const;
     const { maxSessions } = config;
     const revocations = new Revocations(config.crl, tls.material.crlPem);
     const acceptor = new Acceptor({
@@ -189,9 +201,9 @@ class Relay {
 
   /** The TUN device with its addresses, forwarding and NAT. */
   async #openDevice(pool: LeasePool, pools: readonly Prefix[]): Promise<Tun> {
-    const { tunName, mtu, nat, natInterface } = this.#config;
+    const { tunName, mtu, offload, nat, natInterface } = this.#config;
     const host = new RelayNat(tunName);
-    const tun = openTun({ name: tunName, mtu, offload: false });
+    const tun = openTun({ name: tunName, mtu, offload });
     this.#closers.push(() => tun.close());
     const restore = (): void => host.removeSync();
     process.once("exit", restore);

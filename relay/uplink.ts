@@ -4,17 +4,20 @@
  *   frame ▸ parse ▸ source address ▸ martians ▸ flow (known: its verdict; new: ask the policy) ▸ run ▸ device
  *             └────────────┴────────────┴───────────────┴─▶ dropped, counted; a denied flow is answered
  */
-import type { Tun } from "../shared/native/tun.ts";
 import { isIcmpError } from "../shared/packet/icmp.ts";
 import { isMartian } from "../shared/packet/martian.ts";
 import { QuotedPacket } from "../shared/packet/quoted.ts";
 import { PacketView } from "../shared/packet/view.ts";
+import { VNET_HEADER } from "../shared/packet/vnet-header.ts";
 import { CONTEXT_IP_PACKET, FRAME_HEADER, SLAB_HEADROOM } from "../shared/tunnel/constants.ts";
+import type { DeviceWriter } from "../shared/tunnel/device-writer.ts";
 import { putFrameLength } from "../shared/tunnel/frame.ts";
 import type { FrameReader } from "../shared/tunnel/frame.ts";
 import type { LanePump, LaneSource } from "../shared/tunnel/lane-pump.ts";
+import { OffloadCheck } from "../shared/tunnel/offload-check.ts";
 import { newSlab } from "../shared/tunnel/slab.ts";
 import { unixMs } from "../shared/units.ts";
+import type { TunMtu } from "../shared/units.ts";
 import type { Answers } from "./answers.ts";
 import { COUNTER, malformedCounter } from "./counters.ts";
 import type { CounterIndex, Counters } from "./counters.ts";
@@ -23,7 +26,9 @@ import { isAllowed, packVerdict } from "./flow-verdict.ts";
 import type { Session } from "./session.ts";
 
 export interface UplinkParts {
-  readonly tun: Tun;
+  readonly device: DeviceWriter;
+  /** The largest inner packet, bytes. */
+  readonly mtu: TunMtu;
   readonly pump: LanePump;
   readonly counters: Counters;
   readonly answers: Answers;
@@ -37,11 +42,13 @@ export class Uplink {
   readonly #parts: UplinkParts;
   readonly #view = new PacketView();
   readonly #quoted = new QuotedPacket();
+  readonly #offload: OffloadCheck;
   /** For packets that did not come in a frame. */
   readonly #datagramSlab = newSlab();
 
   constructor(parts: UplinkParts) {
     this.#parts = parts;
+    this.#offload = new OffloadCheck(parts.mtu);
   }
 
   /** Reads a lane's frames, of at most `maxLength` bytes, from now on. */
@@ -61,34 +68,40 @@ export class Uplink {
     const at = SLAB_HEADROOM + FRAME_HEADER;
     slab.set(bytes.subarray(from + 1, to), at);
     putFrameLength(slab, SLAB_HEADROOM, length);
-    if (this.#admit(session, slab, at, at + length, performance.now())) {
-      this.#write(slab, SLAB_HEADROOM, at + length);
+    if (this.#parse(session, slab, at, at + length) && this.#admit(session, slab, performance.now())) {
+      this.#parts.device.write(slab, SLAB_HEADROOM, at + length, false);
     }
   }
 
   #frames(session: Session, slab: Uint8Array, from: number, reader: FrameReader): void {
+    const { device } = this.#parts;
+    const vnet = session.agreement.offload === "gso";
+    const skip = vnet ? VNET_HEADER : 0;
     const nowMs = performance.now();
     let runFrom = from;
     let runTo = from;
     while (!session.ended && reader.next()) {
-      if (this.#admit(session, slab, reader.from, reader.to, nowMs)) {
-        runTo = reader.to;
-        continue;
+      if (this.#parse(session, slab, reader.from + skip, reader.to)) {
+        if (vnet) reader.fault = this.#offload.admit(this.#view, slab, reader.from);
+        if (reader.fault !== undefined) break;
+        if (this.#admit(session, slab, nowMs)) {
+          runTo = reader.to;
+          continue;
+        }
       }
-      if (runTo > runFrom) this.#write(slab, runFrom, runTo);
+      if (runTo > runFrom) device.write(slab, runFrom, runTo, vnet);
       runFrom = runTo = reader.to;
     }
-    if (runTo > runFrom) this.#write(slab, runFrom, runTo);
+    if (runTo > runFrom) device.write(slab, runFrom, runTo, vnet);
   }
 
-  #write(slab: Uint8Array, from: number, to: number): void {
-    this.#parts.tun.write(slab, from, to);
+  #parse(session: Session, slab: Uint8Array, from: number, to: number): boolean {
+    return this.#view.parse(slab, from, to) || this.#drop(session, malformedCounter(this.#view.fault));
   }
 
-  /** Whether the packet `slab[from, to)` may go to the network. */
-  #admit(session: Session, slab: Uint8Array, from: number, to: number, nowMs: number): boolean {
+  /** Whether the packet in `#view` may go to the network. */
+  #admit(session: Session, slab: Uint8Array, nowMs: number): boolean {
     const view = this.#view;
-    if (!view.parse(slab, from, to)) return this.#drop(session, malformedCounter(view.fault));
     if (!isOwnSource(session, view)) return this.#drop(session, COUNTER.dropped["source-address"]);
     if (isMartian(view.version, view.dst0, view.dst1, view.dst2, view.dst3)) {
       return this.#drop(session, COUNTER.dropped["destination-address"]);

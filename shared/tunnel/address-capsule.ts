@@ -65,7 +65,7 @@ function encodeEntries(entries: readonly AddressEntry[]): Uint8Array {
 function decodeEntries(name: string, value: Uint8Array): AddressEntry[] {
   const entries: AddressEntry[] = [];
   const varint = new VarintReader();
-  for (let at = 0; at < value.length; ) {
+  for (let at = 0; at < value.length;) {
     if (entries.length === MAX_CAPSULE_ADDRESSES) {
       throw new ZgateError("ZG_CAPSULE", `${name} has more than ${MAX_CAPSULE_ADDRESSES} addresses`);
     }
@@ -76,7 +76,10 @@ function decodeEntries(name: string, value: Uint8Array): AddressEntry[] {
     const words = readAddress(version, value, varint.next + 1);
     const length = value[at - 1]!;
     if (length > addressBits(version)) {
-      throw new ZgateError("ZG_CAPSULE", `${name} has an IPv${version} prefix of ${length} bits: at most ${addressBits(version)} are possible`);
+      throw new ZgateError(
+        "ZG_CAPSULE",
+        `${name} has an IPv${version} prefix of ${length} bits: at most ${addressBits(version)} are possible`,
+      );
     }
     if (compareWords(words, maskWords(version, words, length)) !== 0) {
       const prefix = formatPrefix({ version, words, length });

@@ -5,7 +5,12 @@ import { ZgateError } from "../errors.ts";
 import { maskWords } from "../packet/address.ts";
 import type { AddressWords, IpVersion } from "../packet/address.ts";
 import { encodeVarint } from "../wire/varint.ts";
-import { decodeAddressAssign, decodeAddressRequest, encodeAddressAssign, encodeAddressRequest } from "./address-capsule.ts";
+import {
+  decodeAddressAssign,
+  decodeAddressRequest,
+  encodeAddressAssign,
+  encodeAddressRequest,
+} from "./address-capsule.ts";
 import type { AddressEntry } from "./address-capsule.ts";
 import { CapsuleReader, encodeCapsule } from "./capsule.ts";
 import { MAX_CAPSULE_ADDRESSES, MAX_CAPSULE_ROUTES, MAX_CAPSULE_VALUE } from "./constants.ts";
@@ -39,15 +44,29 @@ describe("CapsuleReader", () => {
     { name: "an empty ADDRESS_ASSIGN", bytes: "01 00", capsules: [[1, ""]], atBoundary: true },
     { name: "a DATAGRAM of context 0", bytes: "00 03 00 4500", capsules: [[0, "004500"]], atBoundary: true },
     { name: "longer encodings of type and length", bytes: "4003 80000001 ff", capsules: [[3, "ff"]], atBoundary: true },
-    { name: "an unknown type between two known ones", bytes: "01 00 29 02 abcd 02 01 07", capsules: [[1, ""], [2, "07"]], atBoundary: true },
-    { name: "an unknown type that never ends", bytes: "29 ffffffffffffffff 0102030405", capsules: [], atBoundary: false },
+    {
+      name: "an unknown type between two known ones",
+      bytes: "01 00 29 02 abcd 02 01 07",
+      capsules: [
+        [1, ""],
+        [2, "07"],
+      ],
+      atBoundary: true,
+    },
+    {
+      name: "an unknown type that never ends",
+      bytes: "29 ffffffffffffffff 0102030405",
+      capsules: [],
+      atBoundary: false,
+    },
     { name: "cut off in the type", bytes: "40", capsules: [], atBoundary: false },
     { name: "cut off in the length", bytes: "01 40", capsules: [], atBoundary: false },
     { name: "cut off in the value", bytes: "01 02 00", capsules: [], atBoundary: false },
   ] as const;
   for (const { name, bytes, capsules, atBoundary } of cases) {
     for (const size of [1, 2, 1000]) {
-      test(`${name}, ${size} bytes at a time`, () => assert.deepEqual(readCapsules(hex(bytes), size), { capsules, atBoundary }));
+      test(`${name}, ${size} bytes at a time`, () =>
+        assert.deepEqual(readCapsules(hex(bytes), size), { capsules, atBoundary }));
     }
   }
 
@@ -55,7 +74,10 @@ describe("CapsuleReader", () => {
     const header = new Uint8Array(9);
     header[0] = 3;
     const size = 1 + encodeVarint(MAX_CAPSULE_VALUE + 1, header, 1);
-    assert.throws(() => readCapsules(header.subarray(0, size), 100), capsuleError("capsule type 3 has a value of 65544 bytes: at most 65543 are read"));
+    assert.throws(
+      () => readCapsules(header.subarray(0, size), 100),
+      capsuleError("capsule type 3 has a value of 65544 bytes: at most 65543 are read"),
+    );
     encodeVarint(MAX_CAPSULE_VALUE, header, 1);
     assert.deepEqual(readCapsules(header.subarray(0, size), 100), { capsules: [], atBoundary: false });
   });
@@ -118,12 +140,28 @@ describe("ADDRESS_ASSIGN and ADDRESS_REQUEST", () => {
   const wrong = [
     { name: "a cut request id", value: "40", message: "ADDRESS_ASSIGN ends inside the address at byte 0" },
     { name: "no version", value: "00", message: "ADDRESS_ASSIGN ends before the IP version at byte 1" },
-    { name: "version 5", value: "00 05 0a000001 20", message: "ADDRESS_ASSIGN has the IP version 5 at byte 1: expected 4 or 6" },
+    {
+      name: "version 5",
+      value: "00 05 0a000001 20",
+      message: "ADDRESS_ASSIGN has the IP version 5 at byte 1: expected 4 or 6",
+    },
     { name: "a cut address", value: "00 04 0a0000", message: "ADDRESS_ASSIGN ends inside the address at byte 1" },
     { name: "no prefix length", value: "00 04 0a000001", message: "ADDRESS_ASSIGN ends inside the address at byte 1" },
-    { name: "33 bits", value: "00 04 0a000001 21", message: "ADDRESS_ASSIGN has an IPv4 prefix of 33 bits: at most 32 are possible" },
-    { name: "bits behind the length", value: "00 04 0a000001 08", message: "ADDRESS_ASSIGN has bits set behind the prefix length of 10.0.0.1/8" },
-    { name: "one too many", value: "00 04 0a000001 20".repeat(MAX_CAPSULE_ADDRESSES + 1), message: "ADDRESS_ASSIGN has more than 64 addresses" },
+    {
+      name: "33 bits",
+      value: "00 04 0a000001 21",
+      message: "ADDRESS_ASSIGN has an IPv4 prefix of 33 bits: at most 32 are possible",
+    },
+    {
+      name: "bits behind the length",
+      value: "00 04 0a000001 08",
+      message: "ADDRESS_ASSIGN has bits set behind the prefix length of 10.0.0.1/8",
+    },
+    {
+      name: "one too many",
+      value: "00 04 0a000001 20".repeat(MAX_CAPSULE_ADDRESSES + 1),
+      message: "ADDRESS_ASSIGN has more than 64 addresses",
+    },
   ];
   for (const { name, value, message } of wrong) {
     test(name, () => assert.throws(() => decodeAddressAssign(hex(value)), capsuleError(message)));
@@ -132,7 +170,11 @@ describe("ADDRESS_ASSIGN and ADDRESS_REQUEST", () => {
   const wrongRequests = [
     { name: "an empty request", value: "", message: "ADDRESS_REQUEST asks for no address" },
     { name: "request id 0", value: "00 04 00000000 20", message: "ADDRESS_REQUEST has the request id 0" },
-    { name: "a request id twice", value: "01 04 00000000 20".repeat(2), message: "ADDRESS_REQUEST has the request id 1 twice" },
+    {
+      name: "a request id twice",
+      value: "01 04 00000000 20".repeat(2),
+      message: "ADDRESS_REQUEST has the request id 1 twice",
+    },
   ];
   for (const { name, value, message } of wrongRequests) {
     test(name, () => assert.throws(() => decodeAddressRequest(hex(value)), capsuleError(message)));
@@ -149,7 +191,10 @@ describe("ADDRESS_ASSIGN and ADDRESS_REQUEST", () => {
       fc.property(entry, (one) => {
         const value = valueIn(encodeAddressAssign([one]));
         for (let end = 1; end < value.length; end++) {
-          assert.throws(() => decodeAddressAssign(value.subarray(0, end)), capsuleError(/^ADDRESS_ASSIGN ends (inside|before)/));
+          assert.throws(
+            () => decodeAddressAssign(value.subarray(0, end)),
+            capsuleError(/^ADDRESS_ASSIGN ends (inside|before)/),
+          );
         }
       }),
     );
@@ -185,7 +230,12 @@ function route(version: IpVersion, start: number, end: number, ipProtocol = 0): 
 describe("ROUTE_ADVERTISEMENT", () => {
   test("the bytes of two ranges, put in order", () => {
     const v4 = route(4, 0x0a32_0000, 0x0a32_00ff, 6);
-    const v6: RouteEntry = { version: 6, start: [0xfd00_0000, 0, 0, 0], end: [0xfd00_0000, 0, 0, 0xffff], ipProtocol: 0 };
+    const v6: RouteEntry = {
+      version: 6,
+      start: [0xfd00_0000, 0, 0, 0],
+      end: [0xfd00_0000, 0, 0, 0xffff],
+      ipProtocol: 0,
+    };
     const bytes = hex(
       "03 2c  04 0a320000 0a3200ff 06  06 fd000000000000000000000000000000 fd00000000000000000000000000ffff 00",
     );
@@ -196,27 +246,39 @@ describe("ROUTE_ADVERTISEMENT", () => {
 
   const wrong = [
     { name: "version 7", value: "07", message: "ROUTE_ADVERTISEMENT has the IP version 7 at byte 0: expected 4 or 6" },
-    { name: "a cut range", value: "04 0a000000 0a0000ff", message: "ROUTE_ADVERTISEMENT ends inside the range at byte 0" },
-    { name: "start behind end", value: "04 0a000001 0a000000 00", message: "ROUTE_ADVERTISEMENT has the range 10.0.0.1-10.0.0.0 protocol any, which starts behind its end" },
+    {
+      name: "a cut range",
+      value: "04 0a000000 0a0000ff",
+      message: "ROUTE_ADVERTISEMENT ends inside the range at byte 0",
+    },
+    {
+      name: "start behind end",
+      value: "04 0a000001 0a000000 00",
+      message: "ROUTE_ADVERTISEMENT has the range 10.0.0.1-10.0.0.0 protocol any, which starts behind its end",
+    },
     {
       name: "IPv6 before IPv4",
       value: `06 ${"00".repeat(32)} 00 04 0a000000 0a000000 00`,
-      message: "ROUTE_ADVERTISEMENT has 10.0.0.0-10.0.0.0 protocol any behind ::-:: protocol any: out of order, or they overlap",
+      message:
+        "ROUTE_ADVERTISEMENT has 10.0.0.0-10.0.0.0 protocol any behind ::-:: protocol any: out of order, or they overlap",
     },
     {
       name: "protocol 17 before 6",
       value: "04 0a000000 0a000000 11 04 0b000000 0b000000 06",
-      message: "ROUTE_ADVERTISEMENT has 11.0.0.0-11.0.0.0 protocol 6 behind 10.0.0.0-10.0.0.0 protocol 17: out of order, or they overlap",
+      message:
+        "ROUTE_ADVERTISEMENT has 11.0.0.0-11.0.0.0 protocol 6 behind 10.0.0.0-10.0.0.0 protocol 17: out of order, or they overlap",
     },
     {
       name: "two ranges that share an address",
       value: "04 0a000000 0a000001 06 04 0a000001 0a000002 06",
-      message: "ROUTE_ADVERTISEMENT has 10.0.0.1-10.0.0.2 protocol 6 behind 10.0.0.0-10.0.0.1 protocol 6: out of order, or they overlap",
+      message:
+        "ROUTE_ADVERTISEMENT has 10.0.0.1-10.0.0.2 protocol 6 behind 10.0.0.0-10.0.0.1 protocol 6: out of order, or they overlap",
     },
     {
       name: "a protocol inside a range of all",
       value: "04 0a000000 0a0000ff 00 04 0a000010 0a000010 06",
-      message: "ROUTE_ADVERTISEMENT has 10.0.0.16-10.0.0.16 protocol 6 and 10.0.0.0-10.0.0.255 protocol any, which overlap",
+      message:
+        "ROUTE_ADVERTISEMENT has 10.0.0.16-10.0.0.16 protocol 6 and 10.0.0.0-10.0.0.255 protocol any, which overlap",
     },
   ];
   for (const { name, value, message } of wrong) {
@@ -238,7 +300,12 @@ describe("ROUTE_ADVERTISEMENT", () => {
   });
 
   test("what is encoded is what a naive check allows", () => {
-    const small = fc.record({ version: fc.constantFrom<IpVersion>(4, 6), start: fc.nat(12), size: fc.nat(3), protocol: fc.constantFrom(0, 6, 17) });
+    const small = fc.record({
+      version: fc.constantFrom<IpVersion>(4, 6),
+      start: fc.nat(12),
+      size: fc.nat(3),
+      protocol: fc.constantFrom(0, 6, 17),
+    });
     fc.assert(
       fc.property(fc.array(small, { maxLength: 5 }), (items) => {
         const routes = items.map(({ version, start, size, protocol }) => route(version, start, start + size, protocol));

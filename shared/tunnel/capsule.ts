@@ -6,7 +6,13 @@
  */
 import { ZgateError } from "../errors.ts";
 import { encodeVarint, MAX_VARINT_SIZE, VarintReader, varintSize } from "../wire/varint.ts";
-import { CAPSULE_ADDRESS_ASSIGN, CAPSULE_ADDRESS_REQUEST, CAPSULE_DATAGRAM, CAPSULE_ROUTE_ADVERTISEMENT, MAX_CAPSULE_VALUE } from "./constants.ts";
+import {
+  CAPSULE_ADDRESS_ASSIGN,
+  CAPSULE_ADDRESS_REQUEST,
+  CAPSULE_DATAGRAM,
+  CAPSULE_ROUTE_ADVERTISEMENT,
+  MAX_CAPSULE_VALUE,
+} from "./constants.ts";
 
 /** Takes one capsule; `value` is valid during the call only. */
 export type CapsuleHandler = (type: number, value: Uint8Array) => void;
@@ -61,7 +67,10 @@ export class CapsuleReader {
     const length = this.#varint.value;
     const known = isKnown(type);
     if (known && length > MAX_CAPSULE_VALUE) {
-      throw new ZgateError("ZG_CAPSULE", `capsule type ${type} has a value of ${length} bytes: at most ${MAX_CAPSULE_VALUE} are read`);
+      throw new ZgateError(
+        "ZG_CAPSULE",
+        `capsule type ${type} has a value of ${length} bytes: at most ${MAX_CAPSULE_VALUE} are read`,
+      );
     }
     this.#type = type;
     this.#rest = length;

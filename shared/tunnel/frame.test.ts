@@ -27,8 +27,20 @@ describe("FrameReader", () => {
     { name: "a length and no packet", bytes: "0003", frames: [], pending: 2, fault: undefined },
     { name: "all but the last byte", bytes: "0003 4500", frames: [], pending: 4, fault: undefined },
     { name: "one frame", bytes: "0003 450001", frames: ["450001"], pending: 0, fault: undefined },
-    { name: "a frame of the longest length", bytes: "0004 45000102", frames: ["45000102"], pending: 0, fault: undefined },
-    { name: "two and a half", bytes: "0001 45 0002 4601 0003 47", frames: ["45", "4601"], pending: 3, fault: undefined },
+    {
+      name: "a frame of the longest length",
+      bytes: "0004 45000102",
+      frames: ["45000102"],
+      pending: 0,
+      fault: undefined,
+    },
+    {
+      name: "two and a half",
+      bytes: "0001 45 0002 4601 0003 47",
+      frames: ["45", "4601"],
+      pending: 3,
+      fault: undefined,
+    },
     { name: "an empty frame", bytes: "0001 45 0000 0001 46", frames: ["45"], pending: 0, fault: "empty frame" },
     { name: "a frame too long by one", bytes: "0001 45 0005", frames: ["45"], pending: 0, fault: "frame too long" },
   ] as const;
@@ -78,34 +90,48 @@ describe("FrameReader", () => {
 
   for (const length of [0, -1, 1.5, 65_536]) {
     test(`a longest frame of ${length} is a RangeError`, () =>
-      assert.throws(() => new FrameReader(length), { name: "RangeError", message: `the longest frame is ${length} bytes: expected 1 to 65535` }));
+      assert.throws(() => new FrameReader(length), {
+        name: "RangeError",
+        message: `the longest frame is ${length} bytes: expected 1 to 65535`,
+      }));
   }
 
   test("round trip over any cut into chunks", () => {
     const packet = fc.uint8Array({ minLength: 1, maxLength: 300 });
     fc.assert(
-      fc.property(fc.array(packet, { maxLength: 20 }), fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1 }), fc.nat(20), (packets, sizes, front) => {
-        const stream = Buffer.concat(packets.map((bytes) => Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes])));
-        const chunks: Uint8Array[] = [];
-        for (let at = 0, i = 0; at < stream.length; i++) {
-          const size = sizes[i % sizes.length]!;
-          chunks.push(stream.subarray(at, at + size));
-          at += size;
-        }
-        const reader = new FrameReader(300);
-        assert.deepEqual(readAll(reader, chunks, front), packets);
-        assert.equal(reader.pending, 0);
-      }),
+      fc.property(
+        fc.array(packet, { maxLength: 20 }),
+        fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1 }),
+        fc.nat(20),
+        (packets, sizes, front) => {
+          const stream = Buffer.concat(
+            packets.map((bytes) => Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes])),
+          );
+          const chunks: Uint8Array[] = [];
+          for (let at = 0, i = 0; at < stream.length; i++) {
+            const size = sizes[i % sizes.length]!;
+            chunks.push(stream.subarray(at, at + size));
+            at += size;
+          }
+          const reader = new FrameReader(300);
+          assert.deepEqual(readAll(reader, chunks, front), packets);
+          assert.equal(reader.pending, 0);
+        },
+      ),
     );
   });
 
   test("random bytes end in frames of legal length, a kept part of less than a frame, or a fault", () => {
     fc.assert(
-      fc.property(fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 10 }), fc.integer({ min: 1, max: 65_535 }), (chunks, longest) => {
-        const reader = new FrameReader(longest);
-        for (const frame of readAll(reader, chunks, 0)) assert.ok(frame.length >= 1 && frame.length <= longest);
-        assert.ok(reader.pending < FRAME_HEADER + longest);
-      }),
+      fc.property(
+        fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 10 }),
+        fc.integer({ min: 1, max: 65_535 }),
+        (chunks, longest) => {
+          const reader = new FrameReader(longest);
+          for (const frame of readAll(reader, chunks, 0)) assert.ok(frame.length >= 1 && frame.length <= longest);
+          assert.ok(reader.pending < FRAME_HEADER + longest);
+        },
+      ),
     );
   });
 });

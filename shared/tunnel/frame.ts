@@ -15,15 +15,15 @@
 import { copyBytes } from "../packet/bytes.ts";
 import { FRAME_HEADER, MAX_FRAME_LENGTH } from "./constants.ts";
 
-/** Why a `FrameReader` stopped for good: the peer broke the framing, its session ends with H3_MESSAGE_ERROR. */
-export type FrameFault = "empty frame" | "frame too long";
-
 export class FrameReader {
   /** The packet of the current frame is `slab[from, to)`; valid after `next` returned true. */
   from = 0;
   to = 0;
-  /** Set for good when `next` met a frame that cannot be. */
-  fault: FrameFault | undefined;
+  /**
+   * Why there will be no further frame: `next` met one that cannot be, or whoever takes the frames found one
+   * that contradicts itself. The peer broke the framing; its session ends with H3_MESSAGE_ERROR.
+   */
+  fault: string | undefined;
 
   readonly #maxLength: number;
   #slab: Uint8Array = EMPTY;

@@ -50,35 +50,40 @@ describe("LaneSet", () => {
       fc.uint8Array({ minLength: 1, maxLength: 60 }),
     );
     fc.assert(
-      fc.property(fc.array(packet, { maxLength: 60 }), fc.integer({ min: 1, max: 64 }), fc.boolean(), (packets, lanes, vnet) => {
-        const slab = slabOf(packets, 16, vnet ? 10 : 0);
-        const set = new LaneSet(lanes);
-        const view = new PacketView();
-        set.gather(view, slab, 16, slab.length, vnet);
-        const good = packets.filter((bytes) => view.parse(bytes, 0, bytes.length));
-        assert.equal(set.malformed, packets.length - good.length);
-        const found = Array.from({ length: lanes }, (): string[] => []);
-        set.lanes.forEach((runs, lane) => {
-          let bytes = 0;
-          for (let pair = 1; pair < runs.count; pair++) {
-            const [from, to] = [runs.ranges[2 * pair]!, runs.ranges[2 * pair + 1]!];
-            bytes += to - from;
-            for (let at = from; at < to; ) {
-              const next = at + 2 + slab[at]! * 256 + slab[at + 1]!;
-              found[lane]!.push(Buffer.from(slab.subarray(at + 2 + (vnet ? 10 : 0), next)).toString("hex"));
-              at = next;
+      fc.property(
+        fc.array(packet, { maxLength: 60 }),
+        fc.integer({ min: 1, max: 64 }),
+        fc.boolean(),
+        (packets, lanes, vnet) => {
+          const slab = slabOf(packets, 16, vnet ? 10 : 0);
+          const set = new LaneSet(lanes);
+          const view = new PacketView();
+          set.gather(view, slab, 16, slab.length, vnet);
+          const good = packets.filter((bytes) => view.parse(bytes, 0, bytes.length));
+          assert.equal(set.malformed, packets.length - good.length);
+          const found = Array.from({ length: lanes }, (): string[] => []);
+          set.lanes.forEach((runs, lane) => {
+            let bytes = 0;
+            for (let pair = 1; pair < runs.count; pair++) {
+              const [from, to] = [runs.ranges[2 * pair]!, runs.ranges[2 * pair + 1]!];
+              bytes += to - from;
+              for (let at = from; at < to;) {
+                const next = at + 2 + slab[at]! * 256 + slab[at + 1]!;
+                found[lane]!.push(Buffer.from(slab.subarray(at + 2 + (vnet ? 10 : 0), next)).toString("hex"));
+                at = next;
+              }
             }
+            assert.equal(runs.bytes, bytes);
+            assert.equal(runs.frames, found[lane]!.length);
+          });
+          const expected = Array.from({ length: lanes }, (): string[] => []);
+          for (const bytes of good) {
+            view.parse(bytes, 0, bytes.length);
+            expected[laneOf(view, lanes)]!.push(Buffer.from(bytes).toString("hex"));
           }
-          assert.equal(runs.bytes, bytes);
-          assert.equal(runs.frames, found[lane]!.length);
-        });
-        const expected = Array.from({ length: lanes }, (): string[] => []);
-        for (const bytes of good) {
-          view.parse(bytes, 0, bytes.length);
-          expected[laneOf(view, lanes)]!.push(Buffer.from(bytes).toString("hex"));
-        }
-        assert.deepEqual(found, expected);
-      }),
+          assert.deepEqual(found, expected);
+        },
+      ),
     );
   });
 
@@ -107,14 +112,20 @@ describe("LaneSet", () => {
     for (const bytes of ["0005 45", "00", "0001 45 0001"]) {
       const slab = hex(bytes);
       set.gather(new PacketView(), slab, 0, slab.length, true);
-      assert.deepEqual(set.lanes.map((runs) => runs.count), [1, 1]);
+      assert.deepEqual(
+        set.lanes.map((runs) => runs.count),
+        [1, 1],
+      );
     }
     assert.equal(set.malformed, 1);
   });
 
   for (const count of [0, 65, 1.5]) {
     test(`${count} lanes are a RangeError`, () =>
-      assert.throws(() => new LaneSet(count), { name: "RangeError", message: `a session cannot have ${count} lanes: expected 1 to 64` }));
+      assert.throws(() => new LaneSet(count), {
+        name: "RangeError",
+        message: `a session cannot have ${count} lanes: expected 1 to 64`,
+      }));
   }
 
   test("gathering allocates nothing", () => {

@@ -158,7 +158,10 @@ test("a pump puts frames together again, wherever the stream cut them", async ()
         const got = collect();
         new LanePump().attach(source, 1500, got.sink);
         while (got.ends.length === 0) await settled();
-        assert.deepEqual(got.packets, packets.map((packet) => [...packet]));
+        assert.deepEqual(
+          got.packets,
+          packets.map((packet) => [...packet]),
+        );
         assert.deepEqual(got.ends, ["ended: the peer ended the lane"]);
       },
     ),
@@ -169,7 +172,12 @@ test("a pump puts frames together again, wherever the stream cut them", async ()
 const endings: readonly { name: string; pieces: Uint8Array[]; end: number; expect: string }[] = [
   { name: "an empty frame", pieces: [frame()], end: 0, expect: "broken: empty frame" },
   { name: "a frame longer than agreed", pieces: [Uint8Array.of(0x05, 0xdd)], end: 0, expect: "broken: frame too long" },
-  { name: "an end inside a frame", pieces: [Uint8Array.of(0, 9, 1)], end: READ_END, expect: "broken: the lane ended 3 bytes into a frame" },
+  {
+    name: "an end inside a frame",
+    pieces: [Uint8Array.of(0, 9, 1)],
+    end: READ_END,
+    expect: "broken: the lane ended 3 bytes into a frame",
+  },
   { name: "an end between frames", pieces: [frame(1)], end: READ_END, expect: "ended: the peer ended the lane" },
   { name: "a reset", pieces: [frame(1)], end: READ_RESET, expect: "ended: the peer reset the lane" },
 ];
@@ -195,9 +203,12 @@ test("a lane that never stops waits its turn behind the others", async () => {
   modest.give(frame(2));
   const pump = new LanePump();
   const order: number[] = [];
-  const sink = { ...collect().sink, frames: (slab: Uint8Array, _from: number, reader: FrameReader) => {
-    while (reader.next()) order.push(slab[reader.from]!);
-  } };
+  const sink = {
+    ...collect().sink,
+    frames: (slab: Uint8Array, _from: number, reader: FrameReader) => {
+      while (reader.next()) order.push(slab[reader.from]!);
+    },
+  };
   pump.attach(greedy, 1500, sink);
   pump.attach(modest, 1500, sink);
   await settled();

@@ -24,25 +24,56 @@ describe("parseItem", () => {
   ] as const;
   for (const { text, item } of items) test(text, () => assert.deepEqual(parseItem(text), item));
 
-  for (const text of ["", " ", "8.5", "1000000000000000", "8, 9", "gso, uso", "?2", '"gso"', "8;", "8;A", "8;a=", "8 ;a", "(8)", "-", "\t8", "8\n", `8;a="${"x".repeat(300)}"`]) {
+  for (const text of [
+    "",
+    " ",
+    "8.5",
+    "1000000000000000",
+    "8, 9",
+    "gso, uso",
+    "?2",
+    '"gso"',
+    "8;",
+    "8;A",
+    "8;a=",
+    "8 ;a",
+    "(8)",
+    "-",
+    "\t8",
+    "8\n",
+    `8;a="${"x".repeat(300)}"`,
+  ]) {
     test(`${JSON.stringify(text.slice(0, 20))} is none`, () => assert.equal(parseItem(text), undefined));
   }
 
   test("random text is an item or none", () => {
     fc.assert(fc.property(fc.string({ maxLength: 300 }), (text) => void parseItem(text)));
-    fc.assert(fc.property(fc.string({ unit: fc.constantFrom(...'8a?1;="\\:. -*'), maxLength: 40 }), (text) => void parseItem(text)));
+    fc.assert(
+      fc.property(
+        fc.string({ unit: fc.constantFrom(...'8a?1;="\\:. -*'), maxLength: 40 }),
+        (text) => void parseItem(text),
+      ),
+    );
   });
 });
 
 describe("negotiate", () => {
   test("the fields of a request and of its answer", () => {
     const request = requestFields(wish);
-    assert.deepEqual(request, [["zgate-version", "1"], ["zgate-lanes", "8"], ["zgate-offload", "gso"]]);
+    assert.deepEqual(request, [
+      ["zgate-version", "1"],
+      ["zgate-lanes", "8"],
+      ["zgate-offload", "gso"],
+    ]);
     const result = negotiate(request, offer);
     assert.deepEqual(result, { ok: true, agreement: { version: 1, lanes: 8, offload: "gso", mtu: 1400 } });
     assert.ok(result.ok);
     const answer = answerFields(result.agreement);
-    assert.deepEqual(answer, [["zgate-lanes", "8"], ["zgate-mtu", "1400"], ["zgate-offload", "gso"]]);
+    assert.deepEqual(answer, [
+      ["zgate-lanes", "8"],
+      ["zgate-mtu", "1400"],
+      ["zgate-offload", "gso"],
+    ]);
     assert.deepEqual(readAgreement(answer, wish), result.agreement);
   });
 
@@ -50,20 +81,55 @@ describe("negotiate", () => {
     { name: "a plain RFC 9484 client", fields: [["capsule-protocol", "?1"]], offer, lanes: 0, offload: "none" },
     { name: "offload without lanes", fields: [["zgate-offload", "gso"]], offer, lanes: 0, offload: "none" },
     { name: "more lanes than the relay gives", fields: [["zgate-lanes", "64"]], offer, lanes: 16, offload: "none" },
-    { name: "a device without offload", fields: requestFields(wish), offer: { ...offer, offload: "none" }, lanes: 8, offload: "none" },
-    { name: "an offload of the future", fields: [["zgate-lanes", "1"], ["zgate-offload", "gso2"]], offer, lanes: 1, offload: "none" },
-    { name: "a version of the future", fields: [["zgate-version", "2"], ["zgate-lanes", "1"]], offer, lanes: 1, offload: "none" },
+    {
+      name: "a device without offload",
+      fields: requestFields(wish),
+      offer: { ...offer, offload: "none" },
+      lanes: 8,
+      offload: "none",
+    },
+    {
+      name: "an offload of the future",
+      fields: [
+        ["zgate-lanes", "1"],
+        ["zgate-offload", "gso2"],
+      ],
+      offer,
+      lanes: 1,
+      offload: "none",
+    },
+    {
+      name: "a version of the future",
+      fields: [
+        ["zgate-version", "2"],
+        ["zgate-lanes", "1"],
+      ],
+      offer,
+      lanes: 1,
+      offload: "none",
+    },
     { name: "parameters are read past", fields: [["zgate-lanes", "2;burst"]], offer, lanes: 2, offload: "none" },
   ];
   for (const { name, fields, offer: made, lanes, offload } of agreed) {
-    test(name, () => assert.deepEqual(negotiate(fields, made), { ok: true, agreement: { version: 1, lanes, offload, mtu: 1400 } }));
+    test(name, () =>
+      assert.deepEqual(negotiate(fields, made), { ok: true, agreement: { version: 1, lanes, offload, mtu: 1400 } }),
+    );
   }
 
   const refused: { fields: Field[]; reason: string }[] = [
     { fields: [["zgate-lanes", "0"]], reason: "zgate-lanes is 0: expected 1 to 64" },
     { fields: [["zgate-lanes", "many"]], reason: "zgate-lanes is a token: expected an integer" },
-    { fields: [["zgate-lanes", "8, 8"]], reason: "zgate-lanes is malformed: expected one structured-field item (RFC 9651)" },
-    { fields: [["zgate-lanes", "8"], ["zgate-lanes", "8"]], reason: "zgate-lanes is there more than once" },
+    {
+      fields: [["zgate-lanes", "8, 8"]],
+      reason: "zgate-lanes is malformed: expected one structured-field item (RFC 9651)",
+    },
+    {
+      fields: [
+        ["zgate-lanes", "8"],
+        ["zgate-lanes", "8"],
+      ],
+      reason: "zgate-lanes is there more than once",
+    },
     { fields: [["zgate-version", "0"]], reason: "zgate-version is 0: expected 1 or above" },
     { fields: [["zgate-offload", "?1"]], reason: "zgate-offload is a boolean: expected a token" },
   ];
@@ -74,13 +140,20 @@ describe("negotiate", () => {
   test("what a relay answers is what its agent reads", () => {
     const offload = fc.constantFrom("none" as const, "gso" as const);
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 64 }), offload, fc.integer({ min: 1, max: 64 }), offload, fc.integer({ min: 1280, max: 65_535 }), (lanes, wanted, maxLanes, has, mtu) => {
-        const asked: SessionWish = { lanes, offload: wanted };
-        const result = negotiate(requestFields(asked), { maxLanes, offload: has, mtu: tunMtu(mtu) });
-        assert.ok(result.ok);
-        assert.deepEqual(readAgreement(answerFields(result.agreement), asked), result.agreement);
-        assert.equal(maxFrameLength(result.agreement), wanted === "gso" && has === "gso" ? 65_535 : mtu);
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 64 }),
+        offload,
+        fc.integer({ min: 1, max: 64 }),
+        offload,
+        fc.integer({ min: 1280, max: 65_535 }),
+        (lanes, wanted, maxLanes, has, mtu) => {
+          const asked: SessionWish = { lanes, offload: wanted };
+          const result = negotiate(requestFields(asked), { maxLanes, offload: has, mtu: tunMtu(mtu) });
+          assert.ok(result.ok);
+          assert.deepEqual(readAgreement(answerFields(result.agreement), asked), result.agreement);
+          assert.equal(maxFrameLength(result.agreement), wanted === "gso" && has === "gso" ? 65_535 : mtu);
+        },
+      ),
     );
   });
 });
@@ -93,19 +166,28 @@ describe("readAgreement", () => {
   const wrong: { fields: Field[]; message: string }[] = [
     { fields: [["zgate-lanes", "9"]], message: "zgate-lanes is 9: 8 were asked for" },
     { fields: [["zgate-lanes", "-1"]], message: "zgate-lanes is -1: 8 were asked for" },
-    { fields: [["zgate-lanes", "8"], ["zgate-offload", "uso"]], message: 'zgate-offload is uso: "gso" was asked for, on lanes' },
+    {
+      fields: [
+        ["zgate-lanes", "8"],
+        ["zgate-offload", "uso"],
+      ],
+      message: 'zgate-offload is uso: "gso" was asked for, on lanes',
+    },
     { fields: [["zgate-offload", "gso"]], message: 'zgate-offload is gso: "gso" was asked for, on lanes' },
     { fields: [["zgate-mtu", "576"]], message: "zgate-mtu is 576: expected 1280 to 65535 bytes" },
     { fields: [["zgate-mtu", "?1"]], message: "zgate-mtu is a boolean: expected an integer" },
   ];
   for (const { fields, message } of wrong) {
     test(message, () => {
-      assert.throws(() => readAgreement(fields, wish), (error) => {
-        assert.ok(error instanceof ZgateError);
-        assert.equal(error.code, "ZG_NEGOTIATION");
-        assert.equal(error.message, `the relay's answer cannot be: ${message}`);
-        return true;
-      });
+      assert.throws(
+        () => readAgreement(fields, wish),
+        (error) => {
+          assert.ok(error instanceof ZgateError);
+          assert.equal(error.code, "ZG_NEGOTIATION");
+          assert.equal(error.message, `the relay's answer cannot be: ${message}`);
+          return true;
+        },
+      );
     });
   }
 });

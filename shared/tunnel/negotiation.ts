@@ -109,7 +109,8 @@ export function readAgreement(fields: Fields, wish: SessionWish): SessionAgreeme
     }
     return { version: ZGATE_VERSION, lanes, offload: offload === "gso" ? "gso" : "none", mtu: tunMtu(mtu) };
   } catch (error) {
-    if (error instanceof FieldError) throw new ZgateError("ZG_NEGOTIATION", `the relay's answer cannot be: ${error.message}`);
+    if (error instanceof FieldError)
+      throw new ZgateError("ZG_NEGOTIATION", `the relay's answer cannot be: ${error.message}`);
     throw error;
   }
 }

@@ -37,7 +37,10 @@ describe("parseConnectIpPath", () => {
     { path: "/.well-known/masque/ip/*/tcp/", reason: "the path's IP protocol is not * or a number from 0 to 255" },
     { path: "/.well-known/masque/ip/-x/*/", reason: "the path's target is no *, IP prefix or host name" },
     { path: "/.well-known/masque/ip/a..b/*/", reason: "the path's target is no *, IP prefix or host name" },
-    { path: `/.well-known/masque/ip/${"a".repeat(64)}/*/`, reason: "the path's target is no *, IP prefix or host name" },
+    {
+      path: `/.well-known/masque/ip/${"a".repeat(64)}/*/`,
+      reason: "the path's target is no *, IP prefix or host name",
+    },
     {
       path: "/.well-known/masque/ip/10.0.0.1%2F8/*/",
       reason: `the path's target: "10.0.0.1/8" has bits set behind its prefix length: did you mean 10.0.0.0/8?`,
@@ -48,7 +51,9 @@ describe("parseConnectIpPath", () => {
   }
 
   test("random paths are a scope or a reason", () => {
-    fc.assert(fc.property(fc.string(), fc.string(), (a, b) => void parseConnectIpPath(`/.well-known/masque/ip/${a}/${b}/`)));
+    fc.assert(
+      fc.property(fc.string(), fc.string(), (a, b) => void parseConnectIpPath(`/.well-known/masque/ip/${a}/${b}/`)),
+    );
     fc.assert(fc.property(fc.string(), (path) => void parseConnectIpPath(path)));
   });
 });

@@ -15,7 +15,9 @@ export interface ConnectIpScope {
   readonly ipProtocol: number | undefined;
 }
 
-export type ConnectIpPath = { readonly ok: true; readonly scope: ConnectIpScope } | { readonly ok: false; readonly reason: string };
+export type ConnectIpPath =
+  | { readonly ok: true; readonly scope: ConnectIpScope }
+  | { readonly ok: false; readonly reason: string };
 
 /** The path of a session that is limited to nothing. */
 export const CONNECT_IP_PATH = "/.well-known/masque/ip/*/*/";
@@ -26,12 +28,17 @@ export function parseConnectIpPath(path: string): ConnectIpPath {
   if (match === null) return { ok: false, reason: `the path is not ${CONNECT_IP_PATH} or a narrower scope of it` };
   const target = decoded(match[1]!);
   const ipProtocol = decoded(match[2]!);
-  if (target === undefined || ipProtocol === undefined) return { ok: false, reason: "the path has a broken percent-encoding" };
+  if (target === undefined || ipProtocol === undefined)
+    return { ok: false, reason: "the path has a broken percent-encoding" };
   if (ipProtocol !== "*" && !(/^\d{1,3}$/.test(ipProtocol) && Number(ipProtocol) <= 255)) {
     return { ok: false, reason: "the path's IP protocol is not * or a number from 0 to 255" };
   }
   const scope = targetOf(target);
-  if (scope.ok) return { ok: true, scope: { target: scope.target, ipProtocol: ipProtocol === "*" ? undefined : Number(ipProtocol) } };
+  if (scope.ok)
+    return {
+      ok: true,
+      scope: { target: scope.target, ipProtocol: ipProtocol === "*" ? undefined : Number(ipProtocol) },
+    };
   return scope;
 }
 
@@ -46,7 +53,9 @@ export function parseLanePath(path: string): number | undefined {
   return lane === undefined || Number(lane) >= MAX_LANES ? undefined : Number(lane);
 }
 
-type Target = { readonly ok: true; readonly target: Prefix | string | undefined } | { readonly ok: false; readonly reason: string };
+type Target =
+  | { readonly ok: true; readonly target: Prefix | string | undefined }
+  | { readonly ok: false; readonly reason: string };
 
 function targetOf(text: string): Target {
   if (text === "*") return { ok: true, target: undefined };
@@ -59,7 +68,10 @@ function targetOf(text: string): Target {
     }
   }
   // RFC 1123 section 2.1: letters, digits and hyphens, at most 253 characters.
-  if (text.length > 253 || !text.split(".").every((label) => /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/.test(label))) {
+  if (
+    text.length > 253 ||
+    !text.split(".").every((label) => /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/.test(label))
+  ) {
     return { ok: false, reason: "the path's target is no *, IP prefix or host name" };
   }
   return { ok: true, target: text.toLowerCase() };

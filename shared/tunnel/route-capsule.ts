@@ -39,11 +39,12 @@ export function encodeRouteAdvertisement(routes: readonly RouteEntry[]): Uint8Ar
 /** Reads the value of a ROUTE_ADVERTISEMENT: the full list, which may be empty. Throws a `ZgateError` `ZG_CAPSULE`. */
 export function decodeRouteAdvertisement(value: Uint8Array): RouteEntry[] {
   const routes: RouteEntry[] = [];
-  for (let at = 0; at < value.length; ) {
+  for (let at = 0; at < value.length;) {
     const version = readVersion("ROUTE_ADVERTISEMENT", value, at);
     const size = addressSize(version);
     const next = at + 1 + 2 * size + 1;
-    if (next > value.length) throw new ZgateError("ZG_CAPSULE", `ROUTE_ADVERTISEMENT ends inside the range at byte ${at}`);
+    if (next > value.length)
+      throw new ZgateError("ZG_CAPSULE", `ROUTE_ADVERTISEMENT ends inside the range at byte ${at}`);
     const start = readAddress(version, value, at + 1);
     const end = readAddress(version, value, at + 1 + size);
     routes.push({ version, start, end, ipProtocol: value[next - 1]! });
@@ -60,15 +61,24 @@ function compareRoutes(a: RouteEntry, b: RouteEntry): number {
 
 function checkRoutes(routes: readonly RouteEntry[]): void {
   if (routes.length > MAX_CAPSULE_ROUTES) {
-    throw new ZgateError("ZG_CAPSULE", `ROUTE_ADVERTISEMENT has ${routes.length} ranges: at most ${MAX_CAPSULE_ROUTES} are possible`);
+    throw new ZgateError(
+      "ZG_CAPSULE",
+      `ROUTE_ADVERTISEMENT has ${routes.length} ranges: at most ${MAX_CAPSULE_ROUTES} are possible`,
+    );
   }
   let before: RouteEntry | undefined;
   for (const route of routes) {
     if (compareWords(route.start, route.end) > 0) {
-      throw new ZgateError("ZG_CAPSULE", `ROUTE_ADVERTISEMENT has the range ${rangeText(route)}, which starts behind its end`);
+      throw new ZgateError(
+        "ZG_CAPSULE",
+        `ROUTE_ADVERTISEMENT has the range ${rangeText(route)}, which starts behind its end`,
+      );
     }
     if (before !== undefined && !follows(before, route)) {
-      throw new ZgateError("ZG_CAPSULE", `ROUTE_ADVERTISEMENT has ${rangeText(route)} behind ${rangeText(before)}: out of order, or they overlap`);
+      throw new ZgateError(
+        "ZG_CAPSULE",
+        `ROUTE_ADVERTISEMENT has ${rangeText(route)} behind ${rangeText(before)}: out of order, or they overlap`,
+      );
     }
     before = route;
   }
@@ -89,7 +99,10 @@ function checkWildcardOverlap(routes: readonly RouteEntry[]): void {
       if (route.version !== version || route.ipProtocol === 0) continue;
       const other = firstNotBefore(all, route.start);
       if (other !== undefined && compareWords(other.start, route.end) <= 0) {
-        throw new ZgateError("ZG_CAPSULE", `ROUTE_ADVERTISEMENT has ${rangeText(route)} and ${rangeText(other)}, which overlap`);
+        throw new ZgateError(
+          "ZG_CAPSULE",
+          `ROUTE_ADVERTISEMENT has ${rangeText(route)} and ${rangeText(other)}, which overlap`,
+        );
       }
     }
   }

@@ -22,7 +22,7 @@ export function parseItem(text: string): StructuredItem | undefined {
   const trimmed = text.replace(/^ +| +$/g, "");
   const [item, size] = parseBareItem(trimmed);
   if (item === undefined) return undefined;
-  for (let rest = trimmed.slice(size); rest !== ""; ) {
+  for (let rest = trimmed.slice(size); rest !== "";) {
     const parameter = PARAMETER.exec(rest)?.[0];
     if (parameter === undefined) return undefined;
     rest = rest.slice(parameter.length);
