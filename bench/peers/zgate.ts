@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { check } from "../../e2e/harness/command.ts";
 import { messageOf } from "../../shared/errors.ts";
 import { loadNative } from "../../shared/native/loader.ts";
+import { provide } from "../programs.ts";
 import { RELAY_ADDRESS, TARGET_NETWORK } from "../site.ts";
 import { ZGATE, ZGATE_DIRECTORY, credentials, makeAuthority, startRelay } from "../zgate-process.ts";
 import type { Peer } from "./peer.ts";
@@ -54,6 +55,8 @@ async function prepareOnce(): Promise<string | undefined> {
   } catch (thrown) {
     return messageOf(thrown);
   }
+  const missing = await provide("curl", "curl");
+  if (missing !== undefined) return missing;
   await makeAuthority();
   writeFileSync(POLICY_FILE, POLICY);
   await check([ZGATE, "pki", "issue", "client", CLIENT, "--dir", ZGATE_DIRECTORY]);
