@@ -20,6 +20,7 @@ import type { UnixMs } from "../shared/units.ts";
 import type { AuditLog } from "./audit-log.ts";
 import { COUNTER } from "./counters.ts";
 import type { Counters } from "./counters.ts";
+import { DatagramCarrier } from "./datagram-carrier.ts";
 import type { FlowAudit } from "./flow-audit.ts";
 import { isAllowed, packVerdict } from "./flow-verdict.ts";
 import type { Lease, LeasePool } from "./lease-pool.ts";
@@ -91,6 +92,11 @@ export class SessionRegistry {
       onEnd: (reason) => this.end(session, "client", HTTP3_CODE.H3_NO_ERROR, reason),
       onFault: (error) => this.end(session, "protocol-error", HTTP3_CODE.H3_DATAGRAM_ERROR, error.message),
     });
+    const { carrier } = session;
+    if (carrier instanceof DatagramCarrier) {
+      carrier.sendCapsule = (capsule) => capsules.send(capsule);
+      session.control.onDatagram = (slab, from, to) => this.#parts.uplink.datagram(session, slab, from, to);
+    }
     const advertised = routesOf(session);
     this.#channels.set(session, { capsules, advertised });
     this.#send(session, encodeAddressAssign(assignment(session.lease, new Map())));
