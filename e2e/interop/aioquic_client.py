@@ -1,6 +1,6 @@
 """aioquic as client, with a client certificate, against an HTTP/3 server of ours.
 
-    aioquic_client.py SCENARIO HOST:PORT SERVER_NAME CA [CERTIFICATE KEY]
+    aioquic_client.py SCENARIO[=ARGUMENT] HOST:PORT SERVER_NAME CA [CERTIFICATE KEY]
 
 Exits with 0 when the server did as the scenario says; prints what it saw as one line of JSON.
 """
@@ -14,9 +14,10 @@ from aioquic.asyncio.client import connect
 from aioquic.h3.connection import Setting
 from aioquic.quic.events import StreamReset
 
+from connect_ip import ConnectIpSession
 from http3_peer import Headers, Http3Peer, PATIENCE, configuration
 
-Scenario = Callable[[Http3Peer], Awaitable[object]]
+Scenario = Callable[..., Awaitable[object]]
 
 # Bytes echoed through one CONNECT stream: many flow-control windows of either side.
 ECHO_BYTES = 3_000_000
@@ -159,6 +160,35 @@ async def identity(peer: Http3Peer) -> object:
     return (await peer.body(stream_id)).decode()
 
 
+async def connect_ip(peer: Http3Peer, target: str) -> object:
+    """RFC 9484 with packets in QUIC datagrams."""
+    session = await open_connect_ip(peer)
+    for size in (0, 56, 1000):
+        session.send_datagram(session.echo_request(target, size))
+        await session.echo_reply(target, size)
+    return session.describe()
+
+
+async def connect_ip_capsules(peer: Http3Peer, target: str) -> object:
+    """RFC 9484 with packets in capsules on the stream, by a client without QUIC datagrams."""
+    session = await open_connect_ip(peer)
+    for size in (0, 56, 1000):
+        session.send_capsule(session.echo_request(target, size))
+        await session.echo_reply(target, size)
+    return session.describe()
+
+
+async def open_connect_ip(peer: Http3Peer) -> ConnectIpSession:
+    fields = ((":protocol", "connect-ip"), ("capsule-protocol", "?1"))
+    stream_id = send_request(peer, request("CONNECT", "/.well-known/masque/ip/*/*/", *fields), end=False)
+    headers = await peer.headers(stream_id)
+    assert headers[":status"] == "200", headers
+    assert headers["capsule-protocol"] == "?1", headers
+    session = ConnectIpSession(peer, stream_id)
+    await session.configured()
+    return session
+
+
 SCENARIOS: dict[str, Scenario] = {
     made.__name__: made
     for made in (
@@ -174,20 +204,23 @@ SCENARIOS: dict[str, Scenario] = {
         malformed,
         identity,
         refused,
+        connect_ip,
+        connect_ip_capsules,
     )
 }
 
 
 async def main(scenario: str, address: str, server_name: str, ca: str, *certificate_and_key: str) -> None:
+    name, *arguments = scenario.split("=")
     host, port = address.rsplit(":", 1)
-    made = configuration(is_client=True, ca=ca)
+    made = configuration(is_client=True, ca=ca, datagrams=name != "connect_ip_capsules")
     if certificate_and_key:
         made.load_cert_chain(*certificate_and_key)
     made.server_name = server_name
     async with connect(
-        host, int(port), configuration=made, create_protocol=Http3Peer, wait_connected=scenario != "refused"
+        host, int(port), configuration=made, create_protocol=Http3Peer, wait_connected=name != "refused"
     ) as peer:
-        print(json.dumps(await SCENARIOS[scenario](peer)))
+        print(json.dumps(await SCENARIOS[name](peer, *arguments)))
 
 
 if __name__ == "__main__":

@@ -18,11 +18,11 @@ PATIENCE = 10
 Headers = list[tuple[bytes, bytes]]
 
 
-def configuration(*, is_client: bool, ca: str) -> QuicConfiguration:
+def configuration(*, is_client: bool, ca: str, datagrams: bool = True) -> QuicConfiguration:
     made = QuicConfiguration(
         is_client=is_client,
         alpn_protocols=["h3"],
-        max_datagram_frame_size=MAX_DATAGRAM_FRAME_SIZE,
+        max_datagram_frame_size=MAX_DATAGRAM_FRAME_SIZE if datagrams else None,
     )
     made.load_verify_locations(cafile=ca)
     return made
@@ -33,7 +33,7 @@ class ControlAwareH3(H3Connection):
 
     def __init__(self, quic) -> None:
         # aioquic sends SETTINGS_H3_DATAGRAM with WebTransport only.
-        super().__init__(quic, enable_webtransport=True)
+        super().__init__(quic, enable_webtransport=quic.configuration.max_datagram_frame_size is not None)
         self.settings: asyncio.Future[dict[int, int]] = asyncio.get_running_loop().create_future()
         self.goaway: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._control = b""

@@ -16,8 +16,15 @@ const STAMP = `${FOLDER}/installed.sha256`;
 /** pip downloads a few megabytes. */
 const INSTALL_TIMEOUT_MS = 300_000;
 
+let made: Promise<string> | undefined;
+
 /** The path of its interpreter. Throws ZG_HOST_COMMAND that says what to install. */
-export async function pythonWithAioquic(): Promise<string> {
+export function pythonWithAioquic(): Promise<string> {
+  made ??= install();
+  return made;
+}
+
+async function install(): Promise<string> {
   const python = `${FOLDER}/bin/python`;
   const wanted = createHash("sha256").update(readFileSync(REQUIREMENTS)).digest("hex");
   if (installed() === wanted) return python;
