@@ -20,7 +20,9 @@ RUN npm ci --omit=dev --no-audit --no-fund
 FROM ${NODE_IMAGE}
 RUN apt-get update \
   && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends curl iproute2 iputils-ping nftables \
-  && rm -rf /var/lib/apt/lists/*
+  && rm -rf /var/lib/apt/lists/* \
+  # A ping without file capability: without CAP_NET_RAW the other could not even start, ICMP sockets do (icmp(7)).
+  && install -m 0755 /usr/bin/ping /usr/local/bin/ping
 WORKDIR /opt/zgate
 COPY --from=modules /build/node_modules node_modules
 COPY --from=addon /build/native/target/release/libzgate_native.so native/target/release/
