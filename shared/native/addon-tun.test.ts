@@ -160,7 +160,8 @@ if (!inside) {
         tun.write(slab, 0, filled);
       };
       const { stdout } = await run("ping", ["-c", "20", "-i", "0.002", "-s", "1000", "10.99.1.2"]);
-      assert.match(stdout, /20 packets transmitted, 20 received/);
+      // ping waits for its last answer no longer than two of the round trips before it: a busy machine misses it.
+      assert.match(stdout, /20 packets transmitted, (?:19|20) received/);
       assert.ok(tun.stats().readPackets >= 20 && tun.stats().writtenPackets >= 20);
     });
 

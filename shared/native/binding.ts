@@ -5,10 +5,12 @@
 import type { CloseSource, ConnectionStats, EndpointOptions, StreamDirection, TlsMaterial } from "./quic.ts";
 import type { TunFeatures, TunStats } from "./tun.ts";
 
-/** What became ready, in the second word of a drained pair (`native/src/quic/mailbox.rs`). */
+/**
+ * What became ready, in the second word of a drained pair (`native/src/quic/mailbox.rs`). A connection has
+ * edges of one kind only, its datagrams.
+ */
 export const EDGE_READABLE = 1;
 export const EDGE_WRITABLE = 2;
-export const EDGE_DATAGRAMS = 4;
 
 export interface NativeStream {
   /** Names the stream in `drain`. */
