@@ -31,6 +31,7 @@ const CASES: readonly { file: string; specifier: string; message: string | undef
   { file: "relay/relay.ts", specifier: "../shared/errors.ts", message: undefined },
   { file: "shared/pki/issue.ts", specifier: "../errors.ts", message: undefined },
   { file: "shared/pki/issue.ts", specifier: "node:crypto", message: undefined },
+  { file: "cli/main.ts", specifier: "../package.json", message: undefined },
   { file: "bench/run.ts", specifier: "../e2e/harness/namespace.ts", message: undefined },
   {
     file: "shared/http3/client.ts",
