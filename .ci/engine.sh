@@ -26,6 +26,9 @@ start_engine() {
   fi
   engine_folder=$(mktemp -d /var/tmp/zgate-ci.XXXXXX)
   export DOCKER_HOST="unix://$engine_folder/docker.sock"
+  # dockerd changes both and leaves them so.
+  iptables-save >"$engine_folder/iptables"
+  forwarding=$(cat /proc/sys/net/ipv4/ip_forward)
   dockerd --host "$DOCKER_HOST" --data-root "$engine_folder/data" --exec-root "$engine_folder/exec" \
     --pidfile "$engine_folder/pid" >"$engine_folder/log" 2>&1 &
   engine_pid=$!
@@ -76,5 +79,7 @@ stop_engine() {
   kill "$engine_pid" 2>/dev/null || true
   wait "$engine_pid" 2>/dev/null || true
   ip link delete docker0 2>/dev/null || true
+  iptables-restore "$engine_folder/iptables"
+  echo "$forwarding" >/proc/sys/net/ipv4/ip_forward
   rm -rf "$engine_folder"
 }
