@@ -31,10 +31,10 @@ import { unixMs } from "../shared/units.ts";
 import { DEFAULT_TUN_MTU } from "../shared/config/constants.ts";
 import { AgentStatus } from "./status.ts";
 import { openAgentAdmin } from "./admin.ts";
+import { followCertificates } from "./certificates.ts";
 import { Backoff } from "./backoff.ts";
 import { CLOSE_TIMEOUT_MS, CONNECT_TIMEOUT_MS, IDLE_TIMEOUT_MS, KEEP_ALIVE_MS, STALE_AFTER_MS } from "./constants.ts";
 import { Downlink } from "./downlink.ts";
-import { keepRenewed } from "./renewal.ts";
 import { AgentRoutes } from "./routes.ts";
 import { AgentSession, SessionRefused } from "./session.ts";
 import { Uplink } from "./uplink.ts";
@@ -44,16 +44,13 @@ export async function runAgent(config: AgentConfig): Promise<void> {
   const log = createLogger({ level: config.logLevel, name: "agent" });
   const stop = stopSignal();
   const agent = await Agent.start(config, log);
-  const stopRenewal =
-    config.renew === null
-      ? undefined
-      : keepRenewed(config, config.renew, log, () => agent.reconnect("the certificate was renewed"));
+  const unfollow = followCertificates(config, log, () => agent.reconnect("other certificates are there"));
   const admin = config.admin === null ? undefined : await openAgentAdmin(config.admin, agent.status);
   try {
     await agent.run(stop);
     log.info("stopping");
   } finally {
-    stopRenewal?.();
+    unfollow();
     await admin?.close();
     await agent.close();
   }

@@ -21,7 +21,7 @@ import type { Tun } from "../shared/native/tun.ts";
 import { formatAddress, parsePrefix } from "../shared/packet/address.ts";
 import type { Prefix } from "../shared/packet/address.ts";
 import { hostEnrolment } from "../shared/pki/enrolment-host.ts";
-import { loadTlsFiles } from "../shared/pki/tls-files.ts";
+import { loadChangedTlsFiles, loadTlsFiles } from "../shared/pki/tls-files.ts";
 import { CLOSE_CODE } from "../shared/tunnel/constants.ts";
 import { DeviceWriter } from "../shared/tunnel/device-writer.ts";
 import { LanePump } from "../shared/tunnel/lane-pump.ts";
@@ -254,7 +254,7 @@ class Relay {
   ): void {
     const reload = async (): Promise<void> => {
       try {
-        const { material, leaf, warnings } = await loadTlsFiles(this.#config, unixMs(Date.now()));
+        const { material, leaf, warnings } = await loadChangedTlsFiles(this.#config, () => unixMs(Date.now()));
         endpoint.setServerTls(material);
         onReload(material);
         for (const warning of warnings) this.#log.warn(warning);

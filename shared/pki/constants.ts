@@ -88,3 +88,6 @@ export const RENEWAL_JITTER = 0.05;
 export const RENEWAL_RETRY_SHARE = 1 / 20;
 export const MIN_RENEWAL_RETRY_MS = 5_000;
 export const MAX_RENEWAL_RETRY_MS = HOUR_MS;
+
+/** How long the second file of a certificate and its key may come after the first: two renames and their syncs. */
+export const PAIR_SETTLE_MS = 250;

@@ -6,11 +6,11 @@ import type { HostPort } from "../config/host-port.ts";
 import { messageOf } from "../errors.ts";
 import { FileWatch } from "../host/file-watch.ts";
 import { unixMs } from "../units.ts";
+import type { UnixMs } from "../units.ts";
 import { serveEnrolment } from "./enrolment-server.ts";
 import { EnrolmentService } from "./enrolment-service.ts";
 import type { EnrolmentEvent } from "./enrolment-service.ts";
-import { loadTlsFiles } from "./tls-files.ts";
-import type { LoadedTls } from "./tls-files.ts";
+import { loadChangedTlsFiles, loadTlsFiles } from "./tls-files.ts";
 
 export interface EnrolmentHostOptions {
   /** The authority's folder. */
@@ -34,12 +34,12 @@ export async function hostEnrolment(options: EnrolmentHostOptions): Promise<Enro
   const { folder, passphrase, listen, cert, key, log } = options;
   const service = await EnrolmentService.open(folder, passphrase, (event) => logEvent(log, event));
   const files = { cert, key, ca: join(folder, "ca.pem"), keyExchange: "prefer-pq" } as const;
-  const load = async (): Promise<LoadedTls> => await loadTlsFiles(files, unixMs(Date.now()));
-  const tls = await load();
+  const clock = (): UnixMs => unixMs(Date.now());
+  const tls = await loadTlsFiles(files, clock());
   const server = await serveEnrolment({ listen, service, tls: tls.material });
   const reload = async (): Promise<void> => {
     try {
-      server.setTls((await load()).material);
+      server.setTls((await loadChangedTlsFiles(files, clock)).material);
     } catch (error) {
       log.error(`the certificate of the enrolment service stays as it was: ${messageOf(error)}`);
     }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { copyFileSync } from "node:fs";
 import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +8,7 @@ import { unixMs } from "../units.ts";
 import { initAuthority } from "./authority.ts";
 import { issueLeaf } from "./issuance.ts";
 import { DAY_MS } from "./constants.ts";
-import { loadTlsFiles } from "./tls-files.ts";
+import { loadChangedTlsFiles, loadTlsFiles } from "./tls-files.ts";
 import type { TlsFiles } from "./tls-files.ts";
 
 const NOW = new Date("2026-06-01T12:00:00Z");
@@ -121,4 +122,21 @@ test("a key that others can read is a warning", async () => {
   await chmod(inFolder("client-1-key.pem"), 0o644);
   const { warnings } = await loadTlsFiles(files(), at(0));
   assert.match(warnings.join(), /client-1-key\.pem: others can read the private key \(mode 644\); chmod 600 it/);
+});
+
+test("a pair that changes one file after the other is taken when it is whole", async () => {
+  const copy = async (from: string, to: string): Promise<void> =>
+    await writeFile(inFolder(to), await readFile(inFolder(from)));
+  await copy("client-1.pem", "pair.pem");
+  await copy("client-2-key.pem", "pair-key.pem");
+  const pair = files({ cert: inFolder("pair.pem"), key: inFolder("pair-key.pem") });
+  const loading = loadChangedTlsFiles(pair, () => at(0));
+  await assert.rejects(loading, { code: "ZG_TLS_MATERIAL" });
+  let reads = 0;
+  const clock = (): ReturnType<typeof at> => {
+    // The second file comes between the first look and the second.
+    if (reads++ === 1) copyFileSync(inFolder("client-1-key.pem"), inFolder("pair-key.pem"));
+    return at(0);
+  };
+  assert.equal((await loadChangedTlsFiles(pair, clock)).leaf.subject, "CN=client-1");
 });

@@ -5,12 +5,13 @@
  */
 import { X509Certificate } from "node:crypto";
 import { stat } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf, ZgateError } from "../errors.ts";
 import type { KeyExchange, TlsMaterial } from "../native/quic.ts";
 import { unixMs } from "../units.ts";
 import type { UnixMs } from "../units.ts";
 import { readTextFile } from "../yaml/file.ts";
-import { MAX_PEM_BYTES } from "./constants.ts";
+import { MAX_PEM_BYTES, PAIR_SETTLE_MS } from "./constants.ts";
 import { normalSerial } from "./identity.ts";
 import { privateKeyOf } from "./keys.ts";
 import { pemBlocks } from "./pem.ts";
@@ -77,6 +78,19 @@ export async function loadTlsFiles(files: TlsFiles, now: UnixMs): Promise<Loaded
     warnings,
     files: [files.cert, files.key, files.ca, ...(files.crl === undefined ? [] : [files.crl])],
   };
+}
+
+/**
+ * As `loadTlsFiles`, for files that have just changed: certificate and key are two files that change one after the
+ * other, so what does not fit together is looked at once more a moment later.
+ */
+export async function loadChangedTlsFiles(files: TlsFiles, clock: () => UnixMs): Promise<LoadedTls> {
+  try {
+    return await loadTlsFiles(files, clock());
+  } catch {
+    await sleep(PAIR_SETTLE_MS);
+    return await loadTlsFiles(files, clock());
+  }
 }
 
 function certificatesOf(file: string, pem: string): readonly [X509Certificate, ...X509Certificate[]] {
