@@ -136,7 +136,7 @@ export class Acceptor {
       http3: visit.http3,
       control,
       carrier: agreement.lanes > 0 ? new LaneCarrier(agreement.lanes) : new DatagramCarrier(control),
-      policy,
+      judge: { policy, compiled: live.current, generation: live.generation },
     });
     control.respond(200, [["capsule-protocol", "?1"], ...answerFields(agreement)]);
     visit.session = session;

@@ -77,7 +77,15 @@ class FakeTarget implements AdminTarget {
     if (question.dst === "nonsense") throw new ZgateError("ZG_CONFIG_INVALID", "dst: nonsense is no address");
     if (question.dst === "bug") throw new TypeError("oh");
     this.asked = question;
-    return { action: "deny", ruleId: "deny-default", reason: "no rule", generation: 1, passed: [], flows: [] };
+    return {
+      action: "deny",
+      ruleId: "deny-default",
+      reason: "no rule",
+      generation: 1,
+      rule: null,
+      passed: [],
+      flows: [],
+    };
   }
 
   async metrics(): ReturnType<AdminTarget["metrics"]> {

@@ -11,6 +11,7 @@
  */
 import type { FastifyInstance } from "fastify";
 import { fail, loopbackApp } from "../shared/admin/loopback-server.ts";
+import type { RuleReport } from "../shared/policy/explain.ts";
 import { ADMIN_SESSIONS_LISTED } from "./constants.ts";
 
 /** What the admin server administrates: the relay, or a fake in tests. */
@@ -94,10 +95,25 @@ export interface ExplainAnswer {
   readonly ruleId: string;
   readonly reason: string;
   readonly generation: number;
+  /** The rule that decides; null when none does. */
+  readonly rule: RuleReport | null;
   /** The rules that were passed over, and why. */
-  readonly passed: readonly unknown[];
-  /** Flows to that destination that are in progress, with their counters. */
-  readonly flows: readonly unknown[];
+  readonly passed: readonly RuleReport[];
+  /** Flows to that destination that are in progress. */
+  readonly flows: readonly FlowStatus[];
+}
+
+export interface FlowStatus {
+  readonly session: string;
+  readonly src: string;
+  /** 0 where the protocol has none. */
+  readonly srcPort: number;
+  readonly state: "allowed" | "denied";
+  /** Since its last packet. */
+  readonly idleMs: number;
+  /** From the client, and to it. */
+  readonly up: { readonly packets: number; readonly bytes: number };
+  readonly down: { readonly packets: number; readonly bytes: number };
 }
 
 const explainSchema = {

@@ -5,7 +5,7 @@
 import type { Tun } from "../shared/native/tun.ts";
 import { PROTO_TCP, TCP_SYN } from "../shared/packet/constants.ts";
 import { ICMP_PROHIBITED, ICMP_TOO_BIG, MAX_ICMP_ERROR, writeIcmpError } from "../shared/packet/icmp.ts";
-import { writeTcpReset } from "../shared/packet/tcp-reset.ts";
+import { writeTcpReset, writeTcpResetOnward } from "../shared/packet/tcp-reset.ts";
 import { PacketView } from "../shared/packet/view.ts";
 import { VNET_HEADER } from "../shared/packet/vnet-header.ts";
 import { FRAME_HEADER, SLAB_HEADROOM } from "../shared/tunnel/constants.ts";
@@ -49,6 +49,13 @@ export class Answers {
     }
     const length = writeIcmpError(ICMP_PROHIBITED, 0, view, slab, this.#source(view), this.#out, at);
     this.#toClient(session, at, length, COUNTER.answers["icmp-prohibited"]);
+  }
+
+  /** Resets the client's end of a TCP connection, whose next segment to it is in `view`: it may be waiting for it. */
+  cut(session: Session, view: PacketView, slab: Uint8Array, nowMs: number): void {
+    if (view.protocol !== PROTO_TCP || !this.#admit(session, nowMs)) return;
+    const at = this.#packetAt(session.agreement.offload === "gso");
+    this.#toClient(session, at, writeTcpResetOnward(view, slab, this.#out, at), COUNTER.answers["tcp-reset"]);
   }
 
   /** Tells the sender of a packet to the client that it must be at most `mtu` bytes long. */

@@ -111,3 +111,13 @@ export const FLOW_IDLE_UDP_MS = 300_000;
 export const FLOW_IDLE_ICMP_MS = 60_000;
 /** As Linux's conntrack (nf_conntrack_generic_timeout). */
 export const FLOW_IDLE_OTHER_MS = 600_000;
+
+/** Flows that one answer to `explain` lists. */
+export const EXPLAIN_FLOWS = 100;
+
+// Rate limits
+
+/** How much of a client's rate limit may come at once, as time: shorter, and TCP cannot use the rate. Milliseconds. */
+export const RATE_BURST_MS = 100;
+/** The least burst, bytes: four of the largest super-packets, or nothing would pass at low rates. */
+export const RATE_BURST_BYTES = 256 * 1024;

@@ -134,7 +134,11 @@ export class Downlink {
     const { flows, carrier } = session;
     const slot = this.#flowOf(session, nowMs);
     if (slot < 0) return view.isLaterFragment ? COUNTER.dropped["fragment-orphan"] : COUNTER.dropped["no-flow"];
-    if (!isAllowed(flows.verdict(slot))) return COUNTER.dropped["policy-deny"];
+    if (!isAllowed(flows.verdict(slot))) {
+      this.#parts.answers.cut(session, view, this.#slab, nowMs);
+      return COUNTER.dropped["policy-deny"];
+    }
+    if (!session.rate.admitDown(view.totalLength, nowMs)) return COUNTER.dropped["rate-limit"];
     if (carrier instanceof DatagramCarrier && carrier.mtu > 0 && this.#packetSize(header) > carrier.mtu) {
       this.#parts.answers.tooBig(session, carrier.mtu, view, this.#slab, nowMs);
       return COUNTER.dropped.oversize;

@@ -9,18 +9,23 @@ import type { AuditLog } from "./audit-log.ts";
 import { COUNTER } from "./counters.ts";
 import type { Counters } from "./counters.ts";
 import { unpackVerdict } from "./flow-verdict.ts";
-import type { LivePolicy } from "./live-policy.ts";
 import type { Session } from "./session.ts";
+import type { ShadowPolicy } from "./shadow-policy.ts";
 
 export class FlowAudit {
   readonly #audit: AuditLog;
-  readonly #live: LivePolicy;
   readonly #counters: Counters;
+  readonly #shadow: ShadowPolicy | undefined;
 
-  constructor(audit: AuditLog, live: LivePolicy, counters: Counters) {
+  constructor(audit: AuditLog, counters: Counters, shadow: ShadowPolicy | undefined) {
     this.#audit = audit;
-    this.#live = live;
     this.#counters = counters;
+    this.#shadow = shadow;
+  }
+
+  /** The audit cannot be written, and the relay is set to pass nothing new then. */
+  get refusesTraffic(): boolean {
+    return this.#audit.refusesTraffic;
   }
 
   /** A new flow was denied, or one in progress was cut. */
@@ -53,12 +58,13 @@ export class FlowAudit {
   #ended(session: Session, slot: number): void {
     session.fragmentsUp.forget(slot);
     session.fragmentsDown.forget(slot);
-    const verdict = unpackVerdict(session.flows.verdict(slot), this.#live.current);
+    const verdict = unpackVerdict(session.flows.verdict(slot), session.judge.compiled);
     if (verdict.action === "allow" && verdict.log !== false) this.#record(session, slot, verdict);
   }
 
   #record(session: Session, slot: number, verdict: Verdict): void {
     const flow = session.flows.describe(slot);
+    const shadow = this.#shadow?.difference(session.client, session.flows.target(slot), verdict);
     const monotonicToUnix = Date.now() - performance.now();
     this.#audit.flow({
       session: session.id,
@@ -75,7 +81,8 @@ export class FlowAudit {
       action: verdict.action,
       rule: verdict.ruleId,
       reason: verdict.reason,
-      generation: this.#live.generation,
+      generation: session.judge.generation,
+      ...(shadow === undefined ? {} : { shadow }),
     });
   }
 }

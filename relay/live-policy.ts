@@ -7,6 +7,7 @@
  */
 import { FileWatch } from "../shared/host/file-watch.ts";
 import type { CompiledPolicy } from "../shared/policy/compile.ts";
+import type { PolicyDocument } from "../shared/policy/document.ts";
 import { type LoadedPolicy, loadPolicyFile } from "../shared/policy/load.ts";
 import { type UnixMs, unixMs } from "../shared/units.ts";
 import { MAX_TIMER_MS } from "./constants.ts";
@@ -15,7 +16,7 @@ export type ReloadTrigger = "start" | "file" | "signal" | "admin";
 
 /** What happened to a reload. `error` is what `loadPolicyFile` threw; then nothing changed. */
 export type ReloadOutcome =
-  | { readonly applied: true; readonly generation: number; readonly previous: CompiledPolicy }
+  | { readonly applied: true; readonly generation: number; readonly previous: LoadedPolicy }
   | { readonly applied: false; readonly generation: number; readonly error: unknown };
 
 export interface LivePolicyEvents {
@@ -51,6 +52,11 @@ export class LivePolicy {
     return this.#loaded.policy;
   }
 
+  /** What it was compiled from, for explanations and comparisons. */
+  get document(): PolicyDocument {
+    return this.#loaded.document;
+  }
+
   /** What it was read from, absolute. */
   get files(): readonly string[] {
     return this.#loaded.files;
@@ -78,7 +84,7 @@ export class LivePolicy {
     let outcome: ReloadOutcome;
     try {
       const loaded = await loadPolicyFile(this.#path);
-      const previous = this.#loaded.policy;
+      const previous = this.#loaded;
       this.#loaded = loaded;
       this.#generation++;
       this.#watch.follow(loaded.files);

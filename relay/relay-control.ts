@@ -1,7 +1,8 @@
 /** What an administrator may ask of the relay and tell it: the `AdminTarget` of the running relay. */
 import packageJson from "../package.json" with { type: "json" };
-import { ZgateError } from "../shared/errors.ts";
-import { parseAddress } from "../shared/packet/address.ts";
+import { formatAddress } from "../shared/packet/address.ts";
+import type { FlowTarget } from "../shared/packet/flow.ts";
+import { explainFlow, readQuestion } from "../shared/policy/explain.ts";
 import { unixMs } from "../shared/units.ts";
 import { CLOSE_CODE } from "../shared/tunnel/constants.ts";
 import type { Acceptor } from "./acceptor.ts";
@@ -9,13 +10,16 @@ import type {
   AdminTarget,
   ExplainAnswer,
   ExplainQuestion,
+  FlowStatus,
   Health,
   RelayStatus,
   ReloadAnswer,
   SessionStatus,
 } from "./admin.ts";
 import type { AuditLog } from "./audit-log.ts";
+import { EXPLAIN_FLOWS } from "./constants.ts";
 import type { Counters } from "./counters.ts";
+import { isAllowed } from "./flow-verdict.ts";
 import type { LeasePool } from "./lease-pool.ts";
 import type { LivePolicy } from "./live-policy.ts";
 import { RelayMetrics } from "./metrics.ts";
@@ -84,36 +88,44 @@ export class RelayControl implements AdminTarget {
   async reloadPolicy(): Promise<ReloadAnswer> {
     const outcome = await this.#parts.live.reload("admin");
     const problems = outcome.applied ? [] : (this.#parts.reports.refusal?.split("\n") ?? []);
-    return { applied: outcome.applied, generation: outcome.generation, changes: [], problems };
+    return {
+      applied: outcome.applied,
+      generation: outcome.generation,
+      changes: outcome.applied ? this.#parts.reports.changes : [],
+      problems,
+    };
   }
 
   explain(question: ExplainQuestion): ExplainAnswer {
     const { live } = this.#parts;
-    const policy = live.current.client(question.client);
-    const { version, words } = parseAddress(question.dst);
-    const [dst0, dst1, dst2, dst3] = words;
-    const protocol = protocolNumber(question.proto, version);
-    const hasPorts = question.port !== undefined;
-    const at = question.at === undefined ? Date.now() : Date.parse(question.at);
-    if (Number.isNaN(at)) throw new ZgateError("ZG_CONFIG_INVALID", `"${question.at}" is no time: expected RFC 3339`);
-    const target = {
-      version,
-      protocol,
-      dst0,
-      dst1,
-      dst2,
-      dst3,
-      hasPorts,
-      dstPort: question.port ?? 0,
-      icmpType: question.icmpType ?? -1,
-    };
-    const verdict = policy === undefined ? live.current.refusal : policy.judge(target, unixMs(at));
-    const { action, ruleId, reason } = verdict;
-    return { action, ruleId, reason, generation: live.generation, passed: [], flows: [] };
+    const { target, at } = readQuestion(question, unixMs(Date.now()));
+    const explanation = explainFlow(live.document, question.client, target, at);
+    return { ...explanation, generation: live.generation, flows: this.#flowsTo(question.client, target) };
   }
 
   metrics(): Promise<{ readonly contentType: string; readonly text: string }> {
     return this.#metrics.render();
+  }
+
+  /** The client's flows to that destination and port that are in progress. */
+  #flowsTo(client: string, asked: FlowTarget): FlowStatus[] {
+    const found: FlowStatus[] = [];
+    for (const session of this.#parts.sessions.ofClient(client)) {
+      session.flows.forEach((slot) => {
+        if (found.length >= EXPLAIN_FLOWS || !isSameTarget(session.flows.target(slot), asked)) return;
+        const flow = session.flows.describe(slot);
+        found.push({
+          session: session.id,
+          src: formatAddress(flow.version, ...flow.src),
+          srcPort: flow.srcPort,
+          state: isAllowed(flow.verdict) ? "allowed" : "denied",
+          idleMs: Math.round(performance.now() - flow.lastMs),
+          up: { packets: flow.upPackets, bytes: flow.upBytes },
+          down: { packets: flow.downPackets, bytes: flow.downBytes },
+        });
+      });
+    }
+    return found;
   }
 
   #gauges(): RelayGauges {
@@ -138,16 +150,14 @@ export class RelayControl implements AdminTarget {
   }
 }
 
-const PROTOCOLS: ReadonlyMap<string, number> = new Map([
-  ["tcp", 6],
-  ["udp", 17],
-  ["icmpv6", 58],
-]);
-
-function protocolNumber(name: string, version: 4 | 6): number {
-  if (name === "icmp") return version === 4 ? 1 : 58;
-  const number = PROTOCOLS.get(name) ?? (/^\d{1,3}$/.test(name) ? Number(name) : 256);
-  if (number > 255)
-    throw new ZgateError("ZG_CONFIG_INVALID", `"${name}" is no protocol: expected tcp, udp, icmp, icmpv6 or 0 to 255`);
-  return number;
+function isSameTarget(one: FlowTarget, other: FlowTarget): boolean {
+  return (
+    one.version === other.version &&
+    one.protocol === other.protocol &&
+    one.dst0 === other.dst0 &&
+    one.dst1 === other.dst1 &&
+    one.dst2 === other.dst2 &&
+    one.dst3 === other.dst3 &&
+    one.dstPort === other.dstPort
+  );
 }

@@ -41,6 +41,7 @@ import { RelayNat } from "./nat.ts";
 import { PolicyReports } from "./policy-reports.ts";
 import { RelayControl } from "./relay-control.ts";
 import { Revocations } from "./revocations.ts";
+import { ShadowPolicy } from "./shadow-policy.ts";
 import { SessionRegistry } from "./session-registry.ts";
 import { Uplink } from "./uplink.ts";
 
@@ -113,7 +114,7 @@ class Relay {
     const audit = await AuditLog.open({
       path: config.auditFile,
       version: packageJson.version,
-      failClosed: false,
+      failClosed: config.auditFailClosed,
       onHealth: (healthy, reason) =>
         healthy ? log.info("the audit log works again") : log.error({ reason }, "the audit log fails"),
     });
@@ -131,7 +132,7 @@ class Relay {
     this.#closers.push(() => leases.save());
     const tun = await this.#openDevice(pool, [pools.ipv4, pools.ipv6]);
     const answers = new Answers(tun, { ipv4: pool.relayIpv4, ipv6: pool.relayIpv6 }, counters);
-    const flowAudit = new FlowAudit(audit, live, counters);
+    const flowAudit = new FlowAudit(audit, counters, await this.#openShadow());
     const uplink = new Uplink({
       device: new DeviceWriter(tun),
       mtu: config.mtu,
@@ -197,6 +198,22 @@ class Relay {
       },
       "relay is ready",
     );
+  }
+
+  /** The candidate policy of `shadow_policy`, where there is one. */
+  async #openShadow(): Promise<ShadowPolicy | undefined> {
+    const { shadowPolicy } = this.#config;
+    if (shadowPolicy === undefined) return undefined;
+    const log = this.#log.child({ shadow: true });
+    const live = await LivePolicy.open(shadowPolicy, {
+      onSwap: () => undefined,
+      onReload: (_trigger, outcome) =>
+        outcome.applied
+          ? log.info("shadow policy was reloaded")
+          : log.error(`shadow policy was refused:\n${messageOf(outcome.error)}`),
+    });
+    this.#closers.push(() => live.close());
+    return new ShadowPolicy(live);
   }
 
   /** The TUN device with its addresses, forwarding and NAT. */

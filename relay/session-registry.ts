@@ -162,7 +162,8 @@ export class SessionRegistry {
         this.end(session, "policy", CLOSE_CODE.FORBIDDEN, `the policy ${what}`);
         continue;
       }
-      session.policy = policy;
+      session.judge = { policy, compiled: live.current, generation: live.generation };
+      session.rate.follow(policy.limits);
       this.#rejudge(session);
       this.#advertise(session);
     }
@@ -173,7 +174,7 @@ export class SessionRegistry {
     const { counters, flowAudit } = this.#parts;
     const at = unixMs(Date.now());
     session.flows.forEach((slot) => {
-      const verdict = session.policy.judge(session.flows.target(slot), at);
+      const verdict = session.judge.policy.judge(session.flows.target(slot), at);
       const wasAllowed = isAllowed(session.flows.verdict(slot));
       session.flows.judge(slot, packVerdict(verdict));
       if (verdict.action === "allow" || !wasAllowed) return;
@@ -249,7 +250,7 @@ function assignment(lease: Lease, requestIds: ReadonlyMap<number, number>): Addr
 }
 
 function routesOf(session: Session): Uint8Array {
-  return encodeRouteAdvertisement(session.policy.routes(unixMs(Date.now())));
+  return encodeRouteAdvertisement(session.judge.policy.routes(unixMs(Date.now())));
 }
 
 function lossReason(info: CloseInfo): EndReason {

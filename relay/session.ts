@@ -7,7 +7,7 @@ import type { Http3Connection } from "../shared/http3/connection.ts";
 import type { Http3Stream } from "../shared/http3/stream.ts";
 import { formatAddress } from "../shared/packet/address.ts";
 import type { Identity } from "../shared/pki/identity.ts";
-import type { ClientPolicy } from "../shared/policy/compile.ts";
+import type { ClientPolicy, CompiledPolicy } from "../shared/policy/compile.ts";
 import type { SessionAgreement } from "../shared/tunnel/negotiation.ts";
 import { unixMs } from "../shared/units.ts";
 import type { UnixMs } from "../shared/units.ts";
@@ -18,7 +18,16 @@ import type { CounterName } from "./counters.ts";
 import { FlowTable } from "./flow-table.ts";
 import { FragmentTable } from "./fragment-table.ts";
 import type { Lease } from "./lease-pool.ts";
+import { RateLimit } from "./rate-limit.ts";
 import { TokenBucket } from "./token-bucket.ts";
+
+/** A policy as it stands for one client. */
+export interface Judge {
+  readonly policy: ClientPolicy;
+  /** The whole policy, whose verdicts the flow table keeps. */
+  readonly compiled: CompiledPolicy;
+  readonly generation: number;
+}
 
 export interface SessionParts {
   readonly id: string;
@@ -28,7 +37,7 @@ export interface SessionParts {
   readonly http3: Http3Connection;
   readonly control: Http3Stream;
   readonly carrier: Carrier;
-  readonly policy: ClientPolicy;
+  readonly judge: Judge;
 }
 
 /** Why a session ended: the counter's and the audit's word for it. */
@@ -49,8 +58,10 @@ export class Session {
   readonly control: Http3Stream;
   readonly carrier: Carrier;
   readonly flows: FlowTable;
-  /** Of the policy in force; replaced when that is. */
-  policy: ClientPolicy;
+  /** What judges its flows; all of them were judged by this one. */
+  judge: Judge;
+  /** The client's rate limits. */
+  readonly rate: RateLimit;
   readonly startedAt: UnixMs = unixMs(Date.now());
   readonly remote: string;
   /** From the client. */
@@ -76,7 +87,8 @@ export class Session {
     this.control = parts.control;
     this.carrier = parts.carrier;
     this.flows = new FlowTable();
-    this.policy = parts.policy;
+    this.judge = parts.judge;
+    this.rate = new RateLimit(parts.judge.policy.limits);
     this.remote = parts.http3.quic.remote;
   }
 

@@ -108,21 +108,26 @@ export class Uplink {
     }
     const slot = this.#flowOf(session, slab, nowMs);
     if (slot === RELATED) return this.#pass(session);
+    if (slot === UNAUDITED) return this.#drop(session, COUNTER.dropped["audit-fail-closed"]);
     if (slot === ORPHAN) return this.#drop(session, COUNTER.dropped["fragment-orphan"]);
     const { flows } = session;
     flows.countUp(slot, view, nowMs);
-    if (isAllowed(flows.verdict(slot))) return this.#pass(session);
+    if (isAllowed(flows.verdict(slot))) {
+      if (session.rate.admitUp(view.totalLength, nowMs)) return this.#pass(session);
+      return this.#drop(session, COUNTER.dropped["rate-limit"]);
+    }
     this.#parts.answers.refuse(session, view, slab, nowMs);
     return this.#drop(session, COUNTER.dropped["policy-deny"]);
   }
 
-  /** The slot of the packet's flow, which is opened when it is new; `ORPHAN` or `RELATED` when it has none. */
+  /** The slot of the packet's flow, which is opened when it is new; `ORPHAN`, `RELATED` or `UNAUDITED` when it has none. */
   #flowOf(session: Session, slab: Uint8Array, nowMs: number): number {
     const view = this.#view;
     const { flows } = session;
     if (view.isLaterFragment) return session.fragmentsUp.find(view, nowMs);
     let slot = flows.find(view);
     if (slot < 0 && isIcmpError(view.version, view.icmpType) && this.#isRelated(session, slab)) return RELATED;
+    if (slot < 0 && this.#parts.flowAudit.refusesTraffic) return UNAUDITED;
     if (slot < 0) slot = this.#open(session, nowMs);
     if (view.isFragment) session.fragmentsUp.remember(view, slot, nowMs);
     return slot;
@@ -130,7 +135,7 @@ export class Uplink {
 
   #open(session: Session, nowMs: number): number {
     const { counters, flowAudit } = this.#parts;
-    const verdict = session.policy.judge(this.#view, unixMs(Date.now()));
+    const verdict = session.judge.policy.judge(this.#view, unixMs(Date.now()));
     const slot = session.flows.insert(this.#view, packVerdict(verdict), nowMs);
     counters.add(verdict.action === "allow" ? COUNTER.flows.allowed : COUNTER.flows.denied);
     if (verdict.action === "deny") flowAudit.denied(session, slot, verdict);
@@ -163,9 +168,12 @@ export class Uplink {
   }
 }
 
-/** Instead of a slot: a fragment whose first one is not known; an ICMP error about an allowed flow. */
+/** Instead of a slot: a fragment whose first one is not known. */
 const ORPHAN = -1;
+/** An ICMP error about an allowed flow. */
 const RELATED = -2;
+/** A new flow that could not be written to the audit. */
+const UNAUDITED = -3;
 
 function isOwnSource({ lease }: Session, view: PacketView): boolean {
   const own = view.version === 4 ? lease.ipv4 : lease.ipv6;

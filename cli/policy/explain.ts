@@ -1,6 +1,8 @@
 /** `zgate policy explain`: what a policy, or a running relay, says to a flow, and why. */
 import { styleText } from "node:util";
 import { Command, InvalidArgumentError } from "commander";
+import type { FlowStatus } from "../../relay/admin.ts";
+import { formatHostPort } from "../../shared/config/host-port.ts";
 import { ZgateError } from "../../shared/errors.ts";
 import { explainFlow, type FlowQuestion, readQuestion, type RuleReport } from "../../shared/policy/explain.ts";
 import { readPolicyFile } from "../../shared/policy/load.ts";
@@ -29,7 +31,7 @@ interface Answer {
   readonly rule?: RuleReport | null;
   readonly passed: readonly RuleReport[];
   readonly generation?: number;
-  readonly flows?: readonly unknown[];
+  readonly flows?: readonly FlowStatus[];
 }
 
 const AFTER_HELP = `
@@ -63,6 +65,15 @@ export function explainCommand(): Command {
       else printLines(describe(question, answer));
       if (flags.exitCode && answer.action === "deny") process.exitCode = EXIT_CODES.failed;
     });
+}
+
+function describeFlow({ src, srcPort, state, idleMs, up, down }: FlowStatus): string {
+  const from = formatHostPort({ host: src, port: srcPort });
+  return `flow from ${from}: ${state}, idle for ${idleMs} ms, up ${describeTraffic(up)}, down ${describeTraffic(down)}`;
+}
+
+function describeTraffic({ packets, bytes }: FlowStatus["up"]): string {
+  return `${packets} packets (${bytes} bytes)`;
 }
 
 function wholeNumber(text: string): number {
@@ -99,6 +110,6 @@ function describe({ client, dst, proto, port }: FlowQuestion, answer: Answer): s
     ...answer.passed.map(
       ({ ruleId, owner, place, why }) => `  ${styleText("bold", ruleId)} (${owner}, ${place}): ${why}`,
     ),
-    ...(answer.flows ?? []).map((flow) => `flow: ${JSON.stringify(flow)}`),
+    ...(answer.flows ?? []).map(describeFlow),
   ];
 }

@@ -90,6 +90,10 @@ export const relayOptions = {
     path: true,
     description: "folder of the certificate authority, for --enroll",
   }),
+  auditFailClosed: defaulted(onOff, "off", {
+    value: "on|off",
+    description: "refuse new sessions and flows while audit records cannot be written",
+  }),
   stateDir: defaulted(path, "/var/lib/zgate", {
     value: "FOLDER",
     path: true,

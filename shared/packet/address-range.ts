@@ -18,7 +18,7 @@ export function rangePrefixes(range: AddressRange): Prefix[] {
   const bits = BigInt(addressBits(range.version));
   const end = valueOf(range.end);
   const prefixes: Prefix[] = [];
-  for (let start = valueOf(range.start); start <= end; ) {
+  for (let start = valueOf(range.start); start <= end;) {
     let host = 0n;
     while (host < bits && (start & (1n << host)) === 0n && start + (1n << (host + 1n)) - 1n <= end) host++;
     prefixes.push({ version: range.version, words: wordsOf(start), length: Number(bits - host) });

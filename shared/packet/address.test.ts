@@ -3,7 +3,18 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { ZgateError } from "../errors.ts";
 import { rangePrefixes } from "./address-range.ts";
-import { addressBits, compareWords, formatAddress, formatPrefix, lastWords, maskWords, parseAddress, parsePrefix, prefixContains, prefixesOverlap } from "./address.ts";
+import {
+  addressBits,
+  compareWords,
+  formatAddress,
+  formatPrefix,
+  lastWords,
+  maskWords,
+  parseAddress,
+  parsePrefix,
+  prefixContains,
+  prefixesOverlap,
+} from "./address.ts";
 import type { AddressWords, IpVersion, Prefix } from "./address.ts";
 
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
@@ -43,25 +54,43 @@ describe("text", () => {
   const expected = "expected an IPv4 or IPv6 address such as 10.1.2.3 or 2001:db8::1";
   const wrong = [
     { text: "", message: `"" is no IP address (An IP4 number cannot have less or greater than 4 octets): ${expected}` },
-    { text: "10.0.0", message: `"10.0.0" is no IP address (An IP4 number cannot have less or greater than 4 octets): ${expected}` },
-    { text: "10.0.0.01", message: `"10.0.0.01" is no IP address (Value given contains an invalid Octet; Value is less than zero or is greater than 8bit): ${expected}` },
-    { text: "fe80::1%eth0", message: `"fe80::1%eth0" is no IP address (a zone id has no meaning in a tunnel): ${expected}` },
-    { text: "1::2::3/64", message: `"1::2::3" is no IP address (Error: Given IPv6 is not confirm to a valid IPv6 address): ${expected}` },
+    {
+      text: "10.0.0",
+      message: `"10.0.0" is no IP address (An IP4 number cannot have less or greater than 4 octets): ${expected}`,
+    },
+    {
+      text: "10.0.0.01",
+      message: `"10.0.0.01" is no IP address (Value given contains an invalid Octet; Value is less than zero or is greater than 8bit): ${expected}`,
+    },
+    {
+      text: "fe80::1%eth0",
+      message: `"fe80::1%eth0" is no IP address (a zone id has no meaning in a tunnel): ${expected}`,
+    },
+    {
+      text: "1::2::3/64",
+      message: `"1::2::3" is no IP address (Error: Given IPv6 is not confirm to a valid IPv6 address): ${expected}`,
+    },
     { text: "10.0.0.0/33", message: '"10.0.0.0/33" has no valid prefix length: expected 0 to 32 behind the slash' },
     { text: "10.0.0.0/08", message: '"10.0.0.0/08" has no valid prefix length: expected 0 to 32 behind the slash' },
     { text: "::/", message: '"::/" has no valid prefix length: expected 0 to 128 behind the slash' },
     { text: "::/129", message: '"::/129" has no valid prefix length: expected 0 to 128 behind the slash' },
     { text: "10.1.2.3/8", message: '"10.1.2.3/8" has bits set behind its prefix length: did you mean 10.0.0.0/8?' },
-    { text: "2001:db8::1/64", message: '"2001:db8::1/64" has bits set behind its prefix length: did you mean 2001:db8::/64?' },
+    {
+      text: "2001:db8::1/64",
+      message: '"2001:db8::1/64" has bits set behind its prefix length: did you mean 2001:db8::/64?',
+    },
   ];
   for (const { text, message } of wrong) {
     test(`"${text}" is refused`, () => {
-      assert.throws(() => parsePrefix(text), (error) => {
-        assert.ok(error instanceof ZgateError);
-        assert.equal(error.code, "ZG_CONFIG_INVALID");
-        assert.equal(error.message, message);
-        return true;
-      });
+      assert.throws(
+        () => parsePrefix(text),
+        (error) => {
+          assert.ok(error instanceof ZgateError);
+          assert.equal(error.code, "ZG_CONFIG_INVALID");
+          assert.equal(error.message, message);
+          return true;
+        },
+      );
     });
   }
 
@@ -98,7 +127,8 @@ describe("prefixes", () => {
   test("contains what the bits say", () => {
     fc.assert(
       fc.property(prefix, address, fc.nat(128), ({ version, words, length }, other, flip) => {
-        const contains = (words4: AddressWords): boolean => prefixContains({ version, words, length }, version, ...words4);
+        const contains = (words4: AddressWords): boolean =>
+          prefixContains({ version, words, length }, version, ...words4);
         assert.ok(contains(words));
         assert.ok(contains(lastWords({ version, words, length })));
         const same = other.version === version && compareWords(maskWords(version, other.words, length), words) === 0;
@@ -133,7 +163,11 @@ describe("rangePrefixes", () => {
   ];
   for (const { start, end, prefixes } of cases) {
     test(`${start} to ${end}`, () => {
-      const range = { version: parseAddress(start).version, start: parseAddress(start).words, end: parseAddress(end).words };
+      const range = {
+        version: parseAddress(start).version,
+        start: parseAddress(start).words,
+        end: parseAddress(end).words,
+      };
       assert.deepEqual(rangePrefixes(range).map(formatPrefix), prefixes);
     });
   }
@@ -142,7 +176,11 @@ describe("rangePrefixes", () => {
     fc.assert(
       fc.property(address, u32, (first, distance) => {
         const end = Math.min(first.words[3] + distance, 0xffff_ffff);
-        const range = { version: first.version, start: first.words, end: [first.words[0], first.words[1], first.words[2], end] as const };
+        const range = {
+          version: first.version,
+          start: first.words,
+          end: [first.words[0], first.words[1], first.words[2], end] as const,
+        };
         const prefixes = rangePrefixes(range);
         assert.ok(prefixes.length <= 62);
         let next: number = first.words[3];

@@ -41,7 +41,9 @@ export function parseAddress(text: string): Address {
     return { version: 6, words: wordsOf(new IPv6(text).getValue()) };
   } catch (cause) {
     const expected = "expected an IPv4 or IPv6 address such as 10.1.2.3 or 2001:db8::1";
-    throw new ZgateError("ZG_CONFIG_INVALID", `"${text}" is no IP address (${messageOf(cause)}): ${expected}`, { cause });
+    throw new ZgateError("ZG_CONFIG_INVALID", `"${text}" is no IP address (${messageOf(cause)}): ${expected}`, {
+      cause,
+    });
   }
 }
 
@@ -58,12 +60,18 @@ export function parsePrefix(text: string): Prefix {
   const lengthText = text.slice(slash + 1);
   const length = /^(0|[1-9]\d{0,2})$/.test(lengthText) ? Number(lengthText) : -1;
   if (length < 0 || length > bits) {
-    throw new ZgateError("ZG_CONFIG_INVALID", `"${text}" has no valid prefix length: expected 0 to ${bits} behind the slash`);
+    throw new ZgateError(
+      "ZG_CONFIG_INVALID",
+      `"${text}" has no valid prefix length: expected 0 to ${bits} behind the slash`,
+    );
   }
   const prefix: Prefix = { version, words: maskWords(version, words, length), length };
   if (compareWords(prefix.words, words) !== 0) {
     const meant = formatPrefix(prefix);
-    throw new ZgateError("ZG_CONFIG_INVALID", `"${text}" has bits set behind its prefix length: did you mean ${meant}?`);
+    throw new ZgateError(
+      "ZG_CONFIG_INVALID",
+      `"${text}" has bits set behind its prefix length: did you mean ${meant}?`,
+    );
   }
   return prefix;
 }
@@ -91,7 +99,14 @@ export function lastWords({ version, words, length }: Prefix): AddressWords {
 }
 
 /** The prefix holds the address in the words `w0` to `w3` of the family `version`. */
-export function prefixContains(prefix: Prefix, version: IpVersion, w0: number, w1: number, w2: number, w3: number): boolean {
+export function prefixContains(
+  prefix: Prefix,
+  version: IpVersion,
+  w0: number,
+  w1: number,
+  w2: number,
+  w3: number,
+): boolean {
   if (prefix.version !== version) return false;
   const length = prefix.length + 128 - addressBits(version);
   const words = prefix.words;

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { checksumOf, completeChecksum, isChecksumRight, putIpv4Checksum, sumBytes, sumPseudoHeader } from "./checksum.ts";
+import {
+  checksumOf,
+  completeChecksum,
+  isChecksumRight,
+  putIpv4Checksum,
+  sumBytes,
+  sumPseudoHeader,
+} from "./checksum.ts";
 import { hex, ipv4, ipv6, naiveChecksum, tcp, udp, withChecksum } from "./fixture.ts";
 
 describe("checksum", () => {
@@ -37,9 +44,21 @@ describe("checksum", () => {
   });
 
   const cases = [
-    { name: "TCP over IPv4", protocol: 6, header: 20, field: 16, packet: ipv4({ protocol: 6, payload: tcp({ data: [1, 2, 3] }) }) },
+    {
+      name: "TCP over IPv4",
+      protocol: 6,
+      header: 20,
+      field: 16,
+      packet: ipv4({ protocol: 6, payload: tcp({ data: [1, 2, 3] }) }),
+    },
     { name: "UDP over IPv4", protocol: 17, header: 20, field: 6, packet: ipv4({ payload: udp(1, 2, [9]) }) },
-    { name: "TCP over IPv6", protocol: 6, header: 40, field: 16, packet: ipv6({ protocol: 6, payload: tcp({ data: [1, 2, 3] }) }) },
+    {
+      name: "TCP over IPv6",
+      protocol: 6,
+      header: 40,
+      field: 16,
+      packet: ipv6({ protocol: 6, payload: tcp({ data: [1, 2, 3] }) }),
+    },
     { name: "UDP over IPv6", protocol: 17, header: 40, field: 6, packet: ipv6({ payload: udp(1, 2, [9]) }) },
   ];
   for (const { name, protocol, header, field, packet } of cases) {

@@ -66,6 +66,12 @@ export function completeChecksum(slab: Uint8Array, start: number, field: number,
 }
 
 /** The bytes `slab[start, end)` and the pseudo-header of the packet at `slab[packet…]` have a right checksum. */
-export function isChecksumRight(slab: Uint8Array, packet: number, protocol: number, start: number, end: number): boolean {
+export function isChecksumRight(
+  slab: Uint8Array,
+  packet: number,
+  protocol: number,
+  start: number,
+  end: number,
+): boolean {
   return sumBytes(slab, start, end, sumPseudoHeader(slab, packet, protocol, end - start)) === 0xffff;
 }

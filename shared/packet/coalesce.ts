@@ -10,7 +10,17 @@
  */
 import { byteAt, copyBytes, putU16, u16At, u32At } from "./bytes.ts";
 import { isChecksumRight, putIpv4Checksum, sumBytes, sumPseudoHeader } from "./checksum.ts";
-import { IPV4_HEADER, IPV6_HEADER, PROTO_TCP, PROTO_UDP, TCP_ACK, TCP_CWR, TCP_ECE, TCP_FIN, TCP_PSH } from "./constants.ts";
+import {
+  IPV4_HEADER,
+  IPV6_HEADER,
+  PROTO_TCP,
+  PROTO_UDP,
+  TCP_ACK,
+  TCP_CWR,
+  TCP_ECE,
+  TCP_FIN,
+  TCP_PSH,
+} from "./constants.ts";
 import { checksumField, MAX_UDP_SEGMENTS, MIN_GSO_SIZE } from "./offload.ts";
 import { PacketView } from "./view.ts";
 import { GSO_ECN, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, VNET_HEADER, VNET_NEEDS_CSUM, VnetHeader } from "./vnet-header.ts";
@@ -87,7 +97,8 @@ export class Coalescer {
     this.#size = good ? this.#sizeOf(slab) : 0;
     if (this.#size === 0) return;
     this.#first.parse(out, packet, this.#end);
-    if (this.#first.protocol === PROTO_TCP) this.#nextSeq = (u32At(out, this.#first.transportOffset + 4) + this.#size) >>> 0;
+    if (this.#first.protocol === PROTO_TCP)
+      this.#nextSeq = (u32At(out, this.#first.transportOffset + 4) + this.#size) >>> 0;
   }
 
   /** The payload bytes of the packet in `#view` if it can be the first of a run, else 0. */
@@ -109,7 +120,8 @@ export class Coalescer {
     const view = this.#view;
     const payload = payloadOf(view);
     if (this.#size === 0 || payload === 0 || payload > this.#size) return false;
-    if (this.#end + payload > out.length || this.#end + payload - this.#start - FRAME_LENGTH > MAX_FRAME_LENGTH) return false;
+    if (this.#end + payload > out.length || this.#end + payload - this.#start - FRAME_LENGTH > MAX_FRAME_LENGTH)
+      return false;
     if (view.protocol === PROTO_UDP && this.#segments === MAX_UDP_SEGMENTS) return false;
     if (!this.#isNext(slab, out) || !isIntact(view, slab)) return false;
     copyBytes(slab, view.offset + view.totalLength - payload, view.offset + view.totalLength, out, this.#end);
@@ -125,9 +137,13 @@ export class Coalescer {
   #isNext(slab: Uint8Array, out: Uint8Array): boolean {
     const a = this.#first;
     const b = this.#view;
-    if (a.version !== b.version || a.protocol !== b.protocol || a.transportHeaderLength !== b.transportHeaderLength) return false;
+    if (a.version !== b.version || a.protocol !== b.protocol || a.transportHeaderLength !== b.transportHeaderLength)
+      return false;
     if (b.isFragment || a.headerLength !== b.headerLength) return false;
-    return this.#isIpNext(slab, out) && (b.protocol === PROTO_TCP ? this.#isTcpNext(slab, out) : b.srcPort === a.srcPort && b.dstPort === a.dstPort);
+    return (
+      this.#isIpNext(slab, out) &&
+      (b.protocol === PROTO_TCP ? this.#isTcpNext(slab, out) : b.srcPort === a.srcPort && b.dstPort === a.dstPort)
+    );
   }
 
   #isIpNext(slab: Uint8Array, out: Uint8Array): boolean {
@@ -209,7 +225,11 @@ function endsRun(view: PacketView): boolean {
 function isIntact(view: PacketView, slab: Uint8Array): boolean {
   const { offset, transportOffset, protocol } = view;
   const end = offset + view.totalLength;
-  if (view.version === 4 && (u16At(slab, offset + 10) === 0xffff || sumBytes(slab, offset, transportOffset, 0) !== 0xffff)) return false;
+  if (
+    view.version === 4 &&
+    (u16At(slab, offset + 10) === 0xffff || sumBytes(slab, offset, transportOffset, 0) !== 0xffff)
+  )
+    return false;
   const field = u16At(slab, transportOffset + checksumField(protocol));
   if (protocol === PROTO_UDP) {
     if (field === 0 || u16At(slab, transportOffset + 4) !== end - transportOffset) return false;

@@ -37,8 +37,21 @@ export function ipv4(spec: Ipv4Spec): Uint8Array {
   const payload = Array.from(spec.payload ?? []);
   const length = 20 + options.length + payload.length;
   const header = [
-    ...[0x40 | (5 + options.length / 4), spec.tos ?? 0, ...u16(length), ...u16(spec.id ?? 0), ...u16(spec.flagsAndOffset ?? 0)],
-    ...[spec.ttl ?? 64, spec.protocol ?? 17, 0, 0, ...addressBytes(spec.src ?? "10.0.0.1"), ...addressBytes(spec.dst ?? "10.0.0.2")],
+    ...[
+      0x40 | (5 + options.length / 4),
+      spec.tos ?? 0,
+      ...u16(length),
+      ...u16(spec.id ?? 0),
+      ...u16(spec.flagsAndOffset ?? 0),
+    ],
+    ...[
+      spec.ttl ?? 64,
+      spec.protocol ?? 17,
+      0,
+      0,
+      ...addressBytes(spec.src ?? "10.0.0.1"),
+      ...addressBytes(spec.dst ?? "10.0.0.2"),
+    ],
     ...options,
   ];
   header.splice(10, 2, ...u16(naiveChecksum(header)));

@@ -10,7 +10,20 @@ import type { PacketView } from "./view.ts";
 /** The parts of a parsed packet that the hash is made of. */
 export type FlowTuple = Pick<
   PacketView,
-  "version" | "protocol" | "src0" | "src1" | "src2" | "src3" | "dst0" | "dst1" | "dst2" | "dst3" | "srcPort" | "dstPort" | "icmpId" | "isFragment"
+  | "version"
+  | "protocol"
+  | "src0"
+  | "src1"
+  | "src2"
+  | "src3"
+  | "dst0"
+  | "dst1"
+  | "dst2"
+  | "dst3"
+  | "srcPort"
+  | "dstPort"
+  | "icmpId"
+  | "isFragment"
 >;
 
 /**

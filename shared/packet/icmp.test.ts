@@ -48,7 +48,10 @@ describe("writeIcmpError", () => {
   test("packet too big over IPv6, byte by byte", () => {
     const packet = ipv6({ src: "fd00::2", dst: "2001:db8::1", payload: udp(5000, 53, [1, 2]) });
     const found = errorAbout(packet, ICMP_TOO_BIG, 1_280);
-    assert.deepEqual(found.subarray(0, 40), hex("60000000 003a 3a 40 fd000000000000000000000000000001 fd000000000000000000000000000002"));
+    assert.deepEqual(
+      found.subarray(0, 40),
+      hex("60000000 003a 3a 40 fd000000000000000000000000000001 fd000000000000000000000000000002"),
+    );
     assert.deepEqual(found.subarray(40, 42), hex("02 00"));
     assert.deepEqual(found.subarray(44, 48), hex("00000500"));
     assert.deepEqual(found.subarray(48), packet);
@@ -77,24 +80,38 @@ describe("writeIcmpError", () => {
     { name: "an ICMPv6 error", packet: ipv6({ protocol: 58, payload: icmp(4, 0, 0) }), error: ICMP_PROHIBITED },
     { name: "an ICMPv6 redirect", packet: ipv6({ protocol: 58, payload: icmp(137, 0, 0) }), error: ICMP_PROHIBITED },
     { name: "a later fragment", packet: ipv4({ flagsAndOffset: 9, payload: udp(1, 2) }), error: ICMP_PROHIBITED },
-    { name: "a later IPv6 fragment", packet: ipv6({ protocol: 44, payload: [...fragmentHeader(17, 80, true, 1), 0] }), error: ICMP_TIME_EXCEEDED },
+    {
+      name: "a later IPv6 fragment",
+      packet: ipv6({ protocol: 44, payload: [...fragmentHeader(17, 80, true, 1), 0] }),
+      error: ICMP_TIME_EXCEEDED,
+    },
     { name: "to IPv4 multicast", packet: ipv4({ dst: "239.255.255.250", payload: udp(1, 2) }), error: ICMP_PROHIBITED },
     { name: "to IPv4 broadcast", packet: ipv4({ dst: "255.255.255.255", payload: udp(1, 2) }), error: ICMP_PROHIBITED },
     { name: "to IPv6 multicast", packet: ipv6({ dst: "ff02::1", payload: udp(1, 2) }), error: ICMP_PROHIBITED },
     { name: "from nobody", packet: ipv4({ src: "0.0.0.0", payload: udp(1, 2) }), error: ICMP_PROHIBITED },
     { name: "from multicast", packet: ipv4({ src: "224.0.0.1", payload: udp(1, 2) }), error: ICMP_PROHIBITED },
     { name: "from loopback", packet: ipv4({ src: "127.0.0.1", protocol: 1, payload: echo }), error: ICMP_PROHIBITED },
-    { name: "from the unspecified IPv6 address", packet: ipv6({ src: "::", payload: udp(1, 2) }), error: ICMP_PROHIBITED },
+    {
+      name: "from the unspecified IPv6 address",
+      packet: ipv6({ src: "::", payload: udp(1, 2) }),
+      error: ICMP_PROHIBITED,
+    },
   ];
-  for (const { name, packet, error } of silent) test(`none about a packet: ${name}`, () => assert.equal(errorAbout(packet, error).length, 0));
+  for (const { name, packet, error } of silent)
+    test(`none about a packet: ${name}`, () => assert.equal(errorAbout(packet, error).length, 0));
 
   const answered: { name: string; packet: Uint8Array; error: IcmpError }[] = [
     { name: "an echo request", packet: ipv4({ protocol: 1, payload: echo }), error: ICMP_PROHIBITED },
     { name: "a first fragment", packet: ipv4({ flagsAndOffset: 0x2000, payload: udp(1, 2) }), error: ICMP_PROHIBITED },
     { name: "to IPv6 multicast, too big", packet: ipv6({ dst: "ff0e::1", payload: udp(1, 2) }), error: ICMP_TOO_BIG },
-    { name: "extension headers", packet: ipv6({ protocol: 60, payload: [...extension(17), ...udp(1, 2)] }), error: ICMP_PROHIBITED },
+    {
+      name: "extension headers",
+      packet: ipv6({ protocol: 60, payload: [...extension(17), ...udp(1, 2)] }),
+      error: ICMP_PROHIBITED,
+    },
   ];
-  for (const { name, packet, error } of answered) test(`one about ${name}`, () => assert.ok(errorAbout(packet, error).length > 0));
+  for (const { name, packet, error } of answered)
+    test(`one about ${name}`, () => assert.ok(errorAbout(packet, error).length > 0));
 
   test("any size: quoted up to the limit, and itself a right packet", () => {
     fc.assert(
@@ -129,9 +146,23 @@ describe("writeTcpReset", () => {
   const data = [1, 2, 3];
   const cases = [
     { name: "a SYN", flags: 0x02, seq: 0xffff_ffff, ack: 0, data: [], reset: "01bb9c40 00000000 00000000 50 14 0000" },
-    { name: "a SYN with data (TCP Fast Open)", flags: 0x02, seq: 10, ack: 0, data, reset: "01bb9c40 00000000 0000000e 50 14 0000" },
+    {
+      name: "a SYN with data (TCP Fast Open)",
+      flags: 0x02,
+      seq: 10,
+      ack: 0,
+      data,
+      reset: "01bb9c40 00000000 0000000e 50 14 0000",
+    },
     { name: "data without ACK", flags: 0x00, seq: 10, ack: 99, data, reset: "01bb9c40 00000000 0000000d 50 14 0000" },
-    { name: "data with ACK", flags: 0x18, seq: 10, ack: 0x8000_0001, data, reset: "01bb9c40 80000001 00000000 50 04 0000" },
+    {
+      name: "data with ACK",
+      flags: 0x18,
+      seq: 10,
+      ack: 0x8000_0001,
+      data,
+      reset: "01bb9c40 80000001 00000000 50 04 0000",
+    },
     { name: "FIN without ACK", flags: 0x01, seq: 10, ack: 99, data, reset: "01bb9c40 00000000 0000000e 50 14 0000" },
   ];
   for (const { name, flags, seq, ack, data: bytes, reset } of cases) {

@@ -57,7 +57,8 @@ export function writeIcmpError(
   const { version } = view;
   const header = ipHeaderLength(version) + ICMP_HEADER;
   const quote = Math.min(view.totalLength, (version === 4 ? MAX_ERROR_V4 : MAX_ERROR_V6) - header);
-  if (at + header + quote > out.length) throw new RangeError(`an ICMP error of ${header + quote} bytes does not fit at ${at} of ${out.length} bytes`);
+  if (at + header + quote > out.length)
+    throw new RangeError(`an ICMP error of ${header + quote} bytes does not fit at ${at} of ${out.length} bytes`);
   const destination: AddressWords = [view.src0, view.src1, view.src2, view.src3];
   const protocol = version === 4 ? PROTO_ICMP : PROTO_ICMPV6;
   const icmp = putIpHeader(version, protocol, source, destination, ICMP_HEADER + quote, out, at);

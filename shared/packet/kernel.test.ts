@@ -29,9 +29,12 @@ if (!inside) {
   const skip = process.getuid?.() === 0 ? false : "needs root: it makes a network namespace";
   test("segments in a namespace of its own", { skip, timeout: 2 * LIMIT_MS }, async (t) => {
     const argv = ["--net", process.execPath, "--test-reporter=spec", import.meta.filename];
-    const child = spawn("unshare", argv, { env: { ...process.env, ZGATE_KERNEL_TEST: "inside", NODE_TEST_CONTEXT: "" } });
+    const child = spawn("unshare", argv, {
+      env: { ...process.env, ZGATE_KERNEL_TEST: "inside", NODE_TEST_CONTEXT: "" },
+    });
     let output = "";
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding("utf8").on("data", (text) => (output += text));
     t.after(() => child.kill("SIGKILL"));
     const [code] = await once(child, "close");
     assert.equal(code, 0, output);
@@ -81,7 +84,12 @@ if (!inside) {
       const pieces = Array.from({ length: 21 }, (_, i) => data.slice(i * size, (i + 1) * size));
       const make = (ttlLess: number): Uint8Array[] =>
         pieces.map((piece, i) => {
-          const packet = packetOf(flow, { id: 65_530 + i, seq: (0xffff_f000 + i * size) % 2 ** 32, flags: i === 20 ? 0x18 : 0x10, data: piece });
+          const packet = packetOf(flow, {
+            id: 65_530 + i,
+            seq: (0xffff_f000 + i * size) % 2 ** 32,
+            flags: i === 20 ? 0x18 : 0x10,
+            data: piece,
+          });
           return ttlLess === 0 ? packet : routed(packet);
         });
       const slab = framed(make(0));
@@ -96,7 +104,10 @@ if (!inside) {
 
 /** The flow with addresses that the kernel forwards from one device to the other. */
 function outward(flow: Flow): Flow {
-  return { ...flow, ...(flow.version === 4 ? { src: "10.0.0.5", dst: "192.0.2.7" } : { src: "fd00::5", dst: "2001:db8::7" }) };
+  return {
+    ...flow,
+    ...(flow.version === 4 ? { src: "10.0.0.5", dst: "192.0.2.7" } : { src: "fd00::5", dst: "2001:db8::7" }),
+  };
 }
 
 function features({ features: has }: Tun): { tso4: boolean; tso6: boolean; uso: boolean } {
@@ -130,7 +141,11 @@ function packetsOut(tun: Tun, flow: Flow, count: number): Promise<Uint8Array[]> 
   return new Promise((resolve) => {
     tun.onReadable = () => {
       const bytes = tun.read(slab, 0, slab.length);
-      packets.push(...framesIn(slab.slice(0, bytes)).filter((packet) => packet[0]! >> 4 === flow.version && packet[flow.version === 4 ? 9 : 6] === flow.protocol));
+      packets.push(
+        ...framesIn(slab.slice(0, bytes)).filter(
+          (packet) => packet[0]! >> 4 === flow.version && packet[flow.version === 4 ? 9 : 6] === flow.protocol,
+        ),
+      );
       if (packets.length < count) return;
       tun.onReadable = undefined;
       resolve(packets);
@@ -140,5 +155,6 @@ function packetsOut(tun: Tun, flow: Flow, count: number): Promise<Uint8Array[]> 
 
 function assertSame(found: readonly Uint8Array[], expected: readonly Uint8Array[]): void {
   assert.equal(found.length, expected.length);
-  for (const [i, packet] of found.entries()) assert.equal(Buffer.from(packet).toString("hex"), Buffer.from(expected[i]!).toString("hex"), `packet ${i}`);
+  for (const [i, packet] of found.entries())
+    assert.equal(Buffer.from(packet).toString("hex"), Buffer.from(expected[i]!).toString("hex"), `packet ${i}`);
 }

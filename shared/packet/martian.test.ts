@@ -6,10 +6,21 @@ import { formatAddress, parseAddress } from "./address.ts";
 import { isMartian } from "./martian.ts";
 
 const MARTIANS = new BlockList();
-for (const [net, length] of [["0.0.0.0", 8], ["127.0.0.0", 8], ["169.254.0.0", 16], ["224.0.0.0", 4], ["240.0.0.0", 4]] as const) {
+for (const [net, length] of [
+  ["0.0.0.0", 8],
+  ["127.0.0.0", 8],
+  ["169.254.0.0", 16],
+  ["224.0.0.0", 4],
+  ["240.0.0.0", 4],
+] as const) {
   MARTIANS.addSubnet(net, length, "ipv4");
 }
-for (const [net, length] of [["::", 96], ["fe80::", 10], ["ff00::", 8]] as const) MARTIANS.addSubnet(net, length, "ipv6");
+for (const [net, length] of [
+  ["::", 96],
+  ["fe80::", 10],
+  ["ff00::", 8],
+] as const)
+  MARTIANS.addSubnet(net, length, "ipv6");
 
 describe("isMartian", () => {
   const rows = [
@@ -49,7 +60,11 @@ describe("isMartian", () => {
   test("any address, against node:net", () => {
     const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
     const word = fc.oneof(u32, fc.constantFrom(0, 1, 0xffff, 0xfe80_0000, 0xfebf_0000, 0xff02_0000));
-    fc.assert(fc.property(u32, (w3) => assert.equal(isMartian(4, 0, 0, 0, w3), MARTIANS.check(formatAddress(4, 0, 0, 0, w3), "ipv4"))));
+    fc.assert(
+      fc.property(u32, (w3) =>
+        assert.equal(isMartian(4, 0, 0, 0, w3), MARTIANS.check(formatAddress(4, 0, 0, 0, w3), "ipv4")),
+      ),
+    );
     fc.assert(
       fc.property(word, word, word, word, (w0, w1, w2, w3) => {
         // node:net judges an IPv4-mapped address by its IPv4 part; zgate lets none pass.

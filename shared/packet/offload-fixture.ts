@@ -16,7 +16,10 @@ export interface Flow {
 }
 
 /** One right packet of a flow, checksums included. */
-export function packetOf(flow: Flow, spec: { id: number; seq: number; flags: number; data: ArrayLike<number> }): Uint8Array {
+export function packetOf(
+  flow: Flow,
+  spec: { id: number; seq: number; flags: number; data: ArrayLike<number> },
+): Uint8Array {
   const { version, protocol, options } = flow;
   const addresses = { ...(flow.src && { src: flow.src }), ...(flow.dst && { dst: flow.dst }) };
   const payload = protocol === 6 ? tcp({ ...spec, options, ack: 77 }) : udp(40_000, 443, spec.data);
@@ -29,7 +32,9 @@ export function packetOf(flow: Flow, spec: { id: number; seq: number; flags: num
 
 function withZeroAsOnes(packet: Uint8Array, { version, protocol }: Flow): Uint8Array {
   const field = (version === 4 ? 20 : 40) + 6;
-  return protocol === 17 && packet[field] === 0 && packet[field + 1] === 0 ? packet.fill(0xff, field, field + 2) : packet;
+  return protocol === 17 && packet[field] === 0 && packet[field + 1] === 0
+    ? packet.fill(0xff, field, field + 2)
+    : packet;
 }
 
 /** The packet with its checksum left open, as a kernel with offload hands it over. */
@@ -44,7 +49,7 @@ export function opened(packet: Uint8Array, flow: Flow): Uint8Array {
 /** What the frames in `bytes` hold, without the first `skip` bytes of each. */
 export function framesIn(bytes: Uint8Array, skip = 0): Uint8Array[] {
   const frames: Uint8Array[] = [];
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const end = at + 2 + bytes[at]! * 256 + bytes[at + 1]!;
     frames.push(bytes.slice(at + 2 + skip, end));
     at = end;
@@ -54,7 +59,11 @@ export function framesIn(bytes: Uint8Array, skip = 0): Uint8Array[] {
 
 /** The packets, each behind its length. */
 export function framed(packets: readonly Uint8Array[]): Uint8Array {
-  return Uint8Array.from(Buffer.concat(packets.map((packet) => Buffer.concat([Buffer.from([packet.length >> 8, packet.length & 255]), packet]))));
+  return Uint8Array.from(
+    Buffer.concat(
+      packets.map((packet) => Buffer.concat([Buffer.from([packet.length >> 8, packet.length & 255]), packet])),
+    ),
+  );
 }
 
 export const flows: readonly Flow[] = [

@@ -7,7 +7,15 @@
  */
 import { PROTO_TCP, PROTO_UDP } from "./constants.ts";
 import type { PacketView } from "./view.ts";
-import { GSO_ECN, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, VNET_DATA_VALID, VNET_NEEDS_CSUM } from "./vnet-header.ts";
+import {
+  GSO_ECN,
+  GSO_NONE,
+  GSO_TCPV4,
+  GSO_TCPV6,
+  GSO_UDP_L4,
+  VNET_DATA_VALID,
+  VNET_NEEDS_CSUM,
+} from "./vnet-header.ts";
 import type { VnetHeader } from "./vnet-header.ts";
 
 /** Where the checksum stands in the TCP header (RFC 9293 section 3.1) and in the UDP header (RFC 768). */

@@ -79,5 +79,7 @@ export class QuotedPacket implements FlowTuple {
 }
 
 function isEcho(version: 4 | 6, type: number): boolean {
-  return version === 4 ? type === ICMP_ECHO || type === ICMP_ECHO_REPLY : type === ICMPV6_ECHO || type === ICMPV6_ECHO_REPLY;
+  return version === 4
+    ? type === ICMP_ECHO || type === ICMP_ECHO_REPLY
+    : type === ICMPV6_ECHO || type === ICMPV6_ECHO_REPLY;
 }

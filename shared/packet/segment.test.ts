@@ -27,20 +27,33 @@ describe("segment", () => {
     test(`${flow.name}: what a network card would send`, () => {
       const sizes = fc.integer({ min: 48, max: 1_400 });
       fc.assert(
-        fc.property(sizes, fc.integer({ min: 1, max: 64 }), fc.nat(0xffff_ffff), fc.constantFrom(0x10, 0x18, 0x19, 0x90, 0x99), (size, whole, start, flags) => {
-          const data = bytesOf(Math.min(size * whole - (start % size), 65_000));
-          const expected: Uint8Array[] = [];
-          for (let at = 0; at < data.length; at += size) {
-            const last = at + size >= data.length;
-            const own = flags & (at === 0 ? 0xff : 0x7f) & (last ? 0xff : ~0x09);
-            const seq = (start + at) % 2 ** 32;
-            expected.push(packetOf(flow, { id: (start + expected.length) & 0xffff, seq, flags: own, data: data.slice(at, at + size) }));
-          }
-          const big = opened(packetOf(flow, { id: start & 0xffff, seq: start, flags, data }), flow);
-          const found = segments(gsoHeader(flow, size), big);
-          assert.equal(found.length, expected.length);
-          for (const [i, packet] of found.entries()) assert.deepEqual(Buffer.from(packet), Buffer.from(expected[i]!));
-        }),
+        fc.property(
+          sizes,
+          fc.integer({ min: 1, max: 64 }),
+          fc.nat(0xffff_ffff),
+          fc.constantFrom(0x10, 0x18, 0x19, 0x90, 0x99),
+          (size, whole, start, flags) => {
+            const data = bytesOf(Math.min(size * whole - (start % size), 65_000));
+            const expected: Uint8Array[] = [];
+            for (let at = 0; at < data.length; at += size) {
+              const last = at + size >= data.length;
+              const own = flags & (at === 0 ? 0xff : 0x7f) & (last ? 0xff : ~0x09);
+              const seq = (start + at) % 2 ** 32;
+              expected.push(
+                packetOf(flow, {
+                  id: (start + expected.length) & 0xffff,
+                  seq,
+                  flags: own,
+                  data: data.slice(at, at + size),
+                }),
+              );
+            }
+            const big = opened(packetOf(flow, { id: start & 0xffff, seq: start, flags, data }), flow);
+            const found = segments(gsoHeader(flow, size), big);
+            assert.equal(found.length, expected.length);
+            for (const [i, packet] of found.entries()) assert.deepEqual(Buffer.from(packet), Buffer.from(expected[i]!));
+          },
+        ),
         { numRuns: 15 },
       );
     });
@@ -82,14 +95,20 @@ describe("segment", () => {
 
 /** Runs of one flow with all kinds of things between that end a run. */
 const streams = fc
-  .tuple(fc.constantFrom(...flows), fc.integer({ min: 48, max: 700 }), fc.nat(0xffff_ffff), fc.array(fc.nat(30), { maxLength: 60 }))
+  .tuple(
+    fc.constantFrom(...flows),
+    fc.integer({ min: 48, max: 700 }),
+    fc.nat(0xffff_ffff),
+    fc.array(fc.nat(30), { maxLength: 60 }),
+  )
   .map(([flow, size, start, events]) => {
     const packets: Uint8Array[] = [];
     let seq = start;
     let id = start & 0xffff;
     for (const event of events) {
       const length = event === 0 ? 1 + (seq % size) : event === 1 ? size + 10 : event === 2 ? 0 : size;
-      const flags = event === 3 ? 0x18 : event === 4 ? 0x19 : event === 5 ? 0x90 : event === 6 ? 0x12 : event === 14 ? 0x50 : 0x10;
+      const flags =
+        event === 3 ? 0x18 : event === 4 ? 0x19 : event === 5 ? 0x90 : event === 6 ? 0x12 : event === 14 ? 0x50 : 0x10;
       if (event === 7) seq = (seq + 1) % 2 ** 32;
       if (event === 8) id = (id + 1) & 0xffff;
       const packet = packetOf(flow, { id, seq, flags, data: bytesOf(length) });
@@ -124,23 +143,27 @@ function coalesced(packets: readonly Uint8Array[], room: number, features = ALL)
 describe("Coalescer", () => {
   test("segment(coalesce(x)) is x, byte for byte", () => {
     fc.assert(
-      fc.property(fc.array(streams, { minLength: 1, maxLength: 3 }), fc.integer({ min: 1_000, max: 100_000 }), (parts, room) => {
-        const packets = parts.flat();
-        const header = new VnetHeader();
-        const view = new PacketView();
-        const back: Uint8Array[] = [];
-        for (const frame of coalesced(packets, room)) {
-          header.read(frame, 0);
-          const packet = frame.slice(VNET_HEADER);
-          if (header.flags === 0) back.push(packet);
-          else {
-            assert.ok(view.parse(packet, 0, packet.length));
-            back.push(...segments(header, packet));
+      fc.property(
+        fc.array(streams, { minLength: 1, maxLength: 3 }),
+        fc.integer({ min: 1_000, max: 100_000 }),
+        (parts, room) => {
+          const packets = parts.flat();
+          const header = new VnetHeader();
+          const view = new PacketView();
+          const back: Uint8Array[] = [];
+          for (const frame of coalesced(packets, room)) {
+            header.read(frame, 0);
+            const packet = frame.slice(VNET_HEADER);
+            if (header.flags === 0) back.push(packet);
+            else {
+              assert.ok(view.parse(packet, 0, packet.length));
+              back.push(...segments(header, packet));
+            }
           }
-        }
-        assert.equal(back.length, packets.length);
-        for (const [i, packet] of back.entries()) assert.deepEqual(Buffer.from(packet), Buffer.from(packets[i]!));
-      }),
+          assert.equal(back.length, packets.length);
+          for (const [i, packet] of back.entries()) assert.deepEqual(Buffer.from(packet), Buffer.from(packets[i]!));
+        },
+      ),
       { numRuns: 200 },
     );
   });
@@ -148,7 +171,12 @@ describe("Coalescer", () => {
   for (const flow of flows) {
     test(`${flow.name}: a run is one super-packet`, () => {
       const packets = Array.from({ length: 20 }, (_, i) =>
-        packetOf(flow, { id: 65_530 + i, seq: (2 ** 32 - 5_000 + 1_000 * i) % 2 ** 32, flags: i === 19 ? 0x18 : 0x10, data: bytesOf(i === 19 ? 10 : 1_000) }),
+        packetOf(flow, {
+          id: 65_530 + i,
+          seq: (2 ** 32 - 5_000 + 1_000 * i) % 2 ** 32,
+          flags: i === 19 ? 0x18 : 0x10,
+          data: bytesOf(i === 19 ? 10 : 1_000),
+        }),
       );
       const frames = coalesced(packets, 100_000);
       assert.equal(frames.length, 1);
@@ -164,7 +192,9 @@ describe("Coalescer", () => {
     });
 
     test(`${flow.name}: a device without that offload gets single packets`, () => {
-      const packets = Array.from({ length: 3 }, (_, i) => packetOf(flow, { id: i, seq: 1_000 * i, flags: 0x10, data: bytesOf(1_000) }));
+      const packets = Array.from({ length: 3 }, (_, i) =>
+        packetOf(flow, { id: i, seq: 1_000 * i, flags: 0x10, data: bytesOf(1_000) }),
+      );
       const zeros = packets.map((packet) => Uint8Array.from([...new Uint8Array(VNET_HEADER), ...packet]));
       assert.deepEqual(coalesced(packets, 100_000, { tso4: false, tso6: false, uso: false }), zeros);
     });
@@ -172,22 +202,37 @@ describe("Coalescer", () => {
 
   test("no super-packet is larger than a frame, or has more than 64 datagrams", () => {
     const tcpFlow = flows[0]!;
-    const many = Array.from({ length: 100 }, (_, i) => packetOf(tcpFlow, { id: i, seq: 1_400 * i, flags: 0x10, data: bytesOf(1_400) }));
-    assert.deepEqual(coalesced(many, 1_000_000).map((frame) => Math.ceil((frame.length - VNET_HEADER - 40) / 1_400)), [46, 46, 8]);
+    const many = Array.from({ length: 100 }, (_, i) =>
+      packetOf(tcpFlow, { id: i, seq: 1_400 * i, flags: 0x10, data: bytesOf(1_400) }),
+    );
+    assert.deepEqual(
+      coalesced(many, 1_000_000).map((frame) => Math.ceil((frame.length - VNET_HEADER - 40) / 1_400)),
+      [46, 46, 8],
+    );
     const udpFlow = flows[3]!;
-    const datagrams = Array.from({ length: 100 }, (_, i) => packetOf(udpFlow, { id: i, seq: 0, flags: 0, data: bytesOf(100) }));
-    assert.deepEqual(coalesced(datagrams, 1_000_000).map((frame) => Math.ceil((frame.length - VNET_HEADER - 28) / 100)), [64, 36]);
+    const datagrams = Array.from({ length: 100 }, (_, i) =>
+      packetOf(udpFlow, { id: i, seq: 0, flags: 0, data: bytesOf(100) }),
+    );
+    assert.deepEqual(
+      coalesced(datagrams, 1_000_000).map((frame) => Math.ceil((frame.length - VNET_HEADER - 28) / 100)),
+      [64, 36],
+    );
   });
 
   test("a frame too long for the header is left out", () => {
     const huge = ipv4({ protocol: 47, payload: new Uint8Array(65_510) });
     const small = ipv4({ protocol: 47 });
-    assert.deepEqual(coalesced([huge, small], 200_000).map((frame) => frame.length), [VNET_HEADER + small.length]);
+    assert.deepEqual(
+      coalesced([huge, small], 200_000).map((frame) => frame.length),
+      [VNET_HEADER + small.length],
+    );
   });
 
   test("allocates nothing", () => {
     const flow = flows[1]!;
-    const slab = framed(Array.from({ length: 4 }, (_, i) => packetOf(flow, { id: i, seq: 100 * i, flags: 0x10, data: bytesOf(100) })));
+    const slab = framed(
+      Array.from({ length: 4 }, (_, i) => packetOf(flow, { id: i, seq: 100 * i, flags: 0x10, data: bytesOf(100) })),
+    );
     const out = new Uint8Array(2_000);
     const coalescer = new Coalescer(ALL);
     const bytes = allocatedPerRun(() => void coalescer.run(slab, 0, slab.length, out, 0));
