@@ -51,6 +51,7 @@ test("a relay's defaults", async () => {
     auditFile: "-",
     enroll: null,
     authority: undefined,
+    auditFailClosed: false,
     stateDir: "/var/lib/zgate",
     drain: 5000,
     retry: 64,
