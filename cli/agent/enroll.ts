@@ -1,7 +1,7 @@
 /** `zgate agent enroll`: this machine's key, and a certificate for it against a token. The key never leaves. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
+import { createInterface } from "node:readline";
 import { Command } from "commander";
 import { formatHostPort } from "../../shared/config/host-port.ts";
 import { enrol } from "../../shared/pki/enrolment-client.ts";
@@ -24,7 +24,7 @@ export function enrollCommand(): Command {
     .action(async (line: string | undefined, flags: EnrollFlags) => {
       // Overwrites the arguments that other users of the machine see (/proc/PID/cmdline).
       process.title = "zgate agent enroll";
-      const token = parseToken(line ?? (await text(process.stdin)));
+      const token = parseToken(line ?? (await firstLine(process.stdin)));
       const inFolder = (name: string): string => join(flags.dir, name);
       const paths = {
         key: inFolder(`${token.name}-key.pem`),
@@ -44,4 +44,10 @@ export function enrollCommand(): Command {
       const at = formatHostPort(token.at);
       process.stdout.write(`zgate agent --relay ${at} --renew ${at} ${flagsOfAgent}\n`);
     });
+}
+
+async function firstLine(input: NodeJS.ReadableStream): Promise<string> {
+  const lines = createInterface({ input });
+  for await (const line of lines) return line;
+  return "";
 }
