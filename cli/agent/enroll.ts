@@ -46,8 +46,12 @@ export function enrollCommand(): Command {
     });
 }
 
-async function firstLine(input: NodeJS.ReadableStream): Promise<string> {
-  const lines = createInterface({ input });
-  for await (const line of lines) return line;
-  return "";
+/** Closes the input after it: one that stays open would keep the process. */
+async function firstLine(input: NodeJS.ReadStream): Promise<string> {
+  try {
+    for await (const line of createInterface({ input })) return line;
+    return "";
+  } finally {
+    input.destroy();
+  }
 }
