@@ -7,7 +7,7 @@
 import type { FlowTarget } from "../packet/flow.ts";
 import type { UnixMs } from "../units.ts";
 import { ANY_PREFIXES } from "./address.ts";
-import { MAX_PORT, MAX_PORT_CANDIDATES } from "./constants.ts";
+import { MAX_TIMED_CANDIDATES } from "./constants.ts";
 import {
   type Action,
   firstLimits,
@@ -18,9 +18,9 @@ import {
   type PolicyGroup,
   type PolicyRule,
 } from "./document.ts";
-import { ALWAYS, ANY_PROTOCOL, CodeBuffer, NO_RULE, RANGED } from "./matcher-code.ts";
+import { ALWAYS, CodeBuffer, decisionOf, END_OF_KEYS, NO_DECISION, portKey } from "./matcher-code.ts";
 import { Matcher } from "./matcher.ts";
-import { type PortEntry, PortTableWriter } from "./port-table.ts";
+import { type PortEntry, StepPainter } from "./port-steps.ts";
 import { type RuleDestination, writeTrie } from "./prefix-trie.ts";
 import { PolicyError } from "./problem.ts";
 import { type Route, routesOf } from "./routes.ts";
@@ -48,6 +48,8 @@ export interface ClientPolicy {
   readonly limits: Limits;
   /** Judges a flow at a time. Allocates nothing; one of the policy's verdicts. */
   judge(target: FlowTarget, at: UnixMs): Verdict;
+  /** The same as one number, `decisionOf(verdict.index, allow)`: without looking at the verdict's object. */
+  decide(target: FlowTarget, at: UnixMs): number;
   /** What the client may reach at a time, for ROUTE_ADVERTISEMENT: sorted, without overlap. */
   routes(at: UnixMs): readonly Route[];
 }
@@ -112,7 +114,7 @@ interface CompiledList {
 class PolicyCompiler {
   readonly #document: PolicyDocument;
   readonly #code = new CodeBuffer();
-  readonly #ports = new PortTableWriter(this.#code);
+  readonly #painter = new StepPainter();
   readonly #verdicts: Verdict[] = [];
   readonly #conditions: TimeCondition[] = [];
   readonly #conditionNumbers = new Map<string, number>();
@@ -165,16 +167,17 @@ class PolicyCompiler {
     const rules = owner.rules.filter(({ enabled }) => enabled);
     const times = rules.map(({ time }) => this.#conditionNumber(time));
     for (const [index, rule] of rules.entries()) {
-      const entries = entriesOf(rule, this.#addRuleVerdict(rule, ownerName).index, times[index] ?? ALWAYS);
+      const verdict = this.#addRuleVerdict(rule, ownerName);
+      const entries = entriesOf(rule, decisionOf(verdict.index, rule.action === "allow"), times[index] ?? ALWAYS);
       for (const prefix of rule.destinations ?? ANY_PREFIXES) {
         (prefix.version === 4 ? destinations4 : destinations6).push({ prefix, entries });
       }
     }
-    const root4 = writeTrie(this.#code, this.#ports, destinations4);
-    const root6 = writeTrie(this.#code, this.#ports, destinations6);
-    if (this.#ports.overflowed) {
+    const root4 = writeTrie(this.#code, this.#painter, destinations4);
+    const root6 = writeTrie(this.#code, this.#painter, destinations6);
+    if (this.#painter.overflowed) {
       const { source, offset } = owner.place;
-      const message = `the rules of ${ownerName} overlap in too many ways (more than ${MAX_PORT_CANDIDATES} in all)`;
+      const message = `the rules of ${ownerName} overlap in too many ways (more than ${MAX_TIMED_CANDIDATES} in all)`;
       const hint = "use fewer different times for rules with the same destinations and ports";
       throw new PolicyError("ZG_POLICY_INVALID", [source.problem(offset, message, hint)]);
     }
@@ -205,13 +208,12 @@ class PolicyCompiler {
 }
 
 /** The rule once for each of its port selectors. */
-function entriesOf(rule: PolicyRule, number: number, time: number): PortEntry[] {
-  if (rule.ports === undefined) return [{ head: ANY_PROTOCOL, from: 0, to: MAX_PORT, rule: number, time }];
+function entriesOf(rule: PolicyRule, decision: number, time: number): PortEntry[] {
+  if (rule.ports === undefined) return [{ from: 0, end: END_OF_KEYS, decision, time }];
   return rule.ports.map(({ protocol, ranged, from, to }) => ({
-    head: ranged ? protocol | RANGED : protocol,
-    from,
-    to,
-    rule: number,
+    from: portKey(protocol, ranged ? from : -1),
+    end: ranged ? portKey(protocol, to) + 1 : portKey(protocol + 1, -1),
+    decision,
     time,
   }));
 }
@@ -232,6 +234,9 @@ class CompiledClient implements ClientPolicy {
   readonly #roots4: readonly number[];
   readonly #roots6: readonly number[];
   readonly #lists: readonly CompiledList[];
+  readonly #matcher: Matcher;
+  readonly #refused: number;
+  readonly #otherwise: number;
   readonly #shared: Shared;
 
   constructor(client: PolicyClient, limits: Limits, lists: readonly CompiledList[], shared: Shared) {
@@ -241,18 +246,25 @@ class CompiledClient implements ClientPolicy {
     this.#roots4 = lists.map(({ root4 }) => root4);
     this.#roots6 = lists.map(({ root6 }) => root6);
     this.#lists = lists;
+    this.#matcher = shared.matcher;
+    this.#refused = decisionOf(shared.refusal.index, false);
+    this.#otherwise = decisionOf(shared.fallback.index, shared.fallback.action === "allow");
     this.#shared = shared;
   }
 
   judge(target: FlowTarget, at: UnixMs): Verdict {
-    const { matcher, verdicts, fallback, refusal } = this.#shared;
-    if (!this.enabled) return refusal;
+    const { verdicts, refusal } = this.#shared;
+    return verdicts[this.decide(target, at) >>> 1] ?? refusal;
+  }
+
+  decide(target: FlowTarget, at: UnixMs): number {
+    if (!this.enabled) return this.#refused;
     const roots = target.version === 4 ? this.#roots4 : this.#roots6;
     for (const root of roots) {
-      const rule = matcher.match(root, target, at);
-      if (rule !== NO_RULE) return verdicts[rule] ?? refusal;
+      const decision = this.#matcher.match(root, target, at);
+      if (decision !== NO_DECISION) return decision;
     }
-    return fallback;
+    return this.#otherwise;
   }
 
   routes(at: UnixMs): readonly Route[] {

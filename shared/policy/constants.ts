@@ -22,12 +22,15 @@ export const MAX_SUGGESTIONS = 20;
  */
 export const MAX_RULE_DESTINATIONS = 1_000_000;
 /**
- * Candidates in port tables. Only rules that differ in their time conditions and overlap in destination and
- * ports need more than one candidate a port range; 16 MB of them say that something went wrong.
+ * Candidates in lists of rules with time conditions. Only rules that differ in their conditions and overlap in
+ * destination and ports share such a list; two million of them say that something went wrong.
  */
-export const MAX_PORT_CANDIDATES = 2_000_000;
-/** Rules of one prefix that are compared one by one; above it a port table is cheaper (bench/policy.ts). */
-export const MAX_SCANNED_RULES = 8;
+export const MAX_TIMED_CANDIDATES = 2_000_000;
+/**
+ * Rules of a prefix that are copied down to the longer ones inside it, so that one record answers. Where there
+ * are more, the lookup goes on to the record of the shorter prefix (measured with bench/policy.ts).
+ */
+export const MAX_INHERITED_RULES = 4;
 /** Bits that one trie node branches by: 2^16 slots are 256 KB. */
 export const MAX_STRIDE = 16;
 

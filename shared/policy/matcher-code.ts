@@ -1,26 +1,24 @@
 /**
  * The compiled form of all rule lists of a policy: one array of 32-bit numbers, written by `prefix-trie.ts` and
- * `port-table.ts`, read by `matcher.ts`. One array, because the numbers of one lookup then lie side by side and
- * because it moves between threads without a copy.
+ * `port-steps.ts`, read by `matcher.ts`. One array, because the numbers of one lookup then lie side by side.
  *
- * A reference `r` is either a trie node at `~r` (r < 0) or a prefix record at `r` (r > 0); `NO_RECORD` is none.
+ * A reference `r` is either a trie node at `~r` (r < 0) or a record at `r` (r > 0); `NO_RECORD` is none.
  *
- *   trie node      meta  mask  expected  otherwise  slot × 2^stride     bits that must agree, then bits to branch by
- *   prefix record  parent  above  count  entry × count                  the rules of one prefix, in order
- *   entry          head  range  rule  time                              one rule with one of its port selectors
- *   or, many       parent  above  PORT_TABLE  others  count  (protocol  unseen  steps  table) × count
- *   table          start × steps  candidates × steps                    ports or ICMP types from `start` on
- *   candidates     (rule  time)…  the last has ALWAYS, or is NO_RULE    in order; the first in force decides
+ *   trie node   meta  mask  expected  otherwise  slot × 2^stride     bits that must agree, then bits to branch by
+ *   record      count  start × count  value × count                  all rules that hold for one prefix
+ *   or          -count  record  least  start × count  value × count  some of them, and those of another record
+ *
+ * The starts cut the keys (`portKey`) into steps, ascending from 0. The value of a step is the decision, or
+ * `NO_DECISION`, or `~` the place of candidates: pairs of a decision and the number of its time condition, in
+ * order, of which the first in force decides; the last pair has `ALWAYS`.
  */
 
-/** No prefix record: nothing in the rule list has this address. */
+/** No record: nothing in the rule list has this address. */
 export const NO_RECORD = 0;
-/** Higher than every rule's number. */
-export const NO_RULE = 0x7fff_ffff;
+/** Higher than every decision. */
+export const NO_DECISION = 0x7fff_ffff;
 /** In place of a time condition's number. */
 export const ALWAYS = -1;
-/** In place of a record's count of entries. */
-export const PORT_TABLE = -1;
 
 export const NODE_MASK = 1;
 export const NODE_EXPECTED = 2;
@@ -30,35 +28,39 @@ export const NODE_SLOTS = 4;
 export const META_SHIFT = 2;
 export const META_STRIDE = 7;
 
-export const RECORD_ABOVE = 1;
-export const RECORD_COUNT = 2;
-export const RECORD_ENTRIES = 3;
-export const ENTRY_SIZE = 4;
-export const ENTRY_RANGE = 1;
-export const ENTRY_RULE = 2;
-export const ENTRY_TIME = 3;
+/** Where the starts are in either kind of record. */
+export const WHOLE_STARTS = 1;
+export const CHAINED_STARTS = 3;
+/** The record at which the rules go on. */
+export const CHAINED_RECORD = 1;
+/** No decision there, or further on, is lower. */
+export const CHAINED_LEAST = 2;
 
-/** `head` of an entry for every protocol; otherwise a protocol number, `RANGED` added where ports must fit. */
-export const ANY_PROTOCOL = -1;
-export const RANGED = 0x100;
+/**
+ * What a rule says, in one number that sorts by rule: 2 × the rule's number, + 1 when it allows. It is also how
+ * the relay's flow tables keep a verdict.
+ */
+export function decisionOf(rule: number, allows: boolean): number {
+  return 2 * rule + (allows ? 1 : 0);
+}
 
-export const TABLE_OTHERS = 3;
-export const TABLE_COUNT = 4;
-export const TABLE_PROTOCOLS = 5;
-export const PROTOCOL_SIZE = 4;
-export const PROTOCOL_UNSEEN = 1;
-export const PROTOCOL_STEPS = 2;
-export const PROTOCOL_TABLE = 3;
+/**
+ * A protocol and a port or ICMP type in one number; `selector` is -1 for what shows none. All of a protocol's
+ * keys lie together, the one without port first.
+ */
+export function portKey(protocol: number, selector: number): number {
+  return (protocol << PROTOCOL_SHIFT) + selector + 1;
+}
+
+const PROTOCOL_SHIFT = 17;
+/** Behind the last key of the last protocol. */
+export const END_OF_KEYS = 256 << PROTOCOL_SHIFT;
 
 /** A growing array of 32-bit numbers. */
 export class CodeBuffer {
   #numbers = new Int32Array(1024);
   /** Offset 0 stays unused, so that it can mean `NO_RECORD`. */
   #length = 1;
-
-  get length(): number {
-    return this.#length;
-  }
 
   /** Makes room for `count` numbers, all 0, and returns where they are. */
   reserve(count: number): number {
@@ -69,12 +71,6 @@ export class CodeBuffer {
       larger.set(this.#numbers);
       this.#numbers = larger;
     }
-    return at;
-  }
-
-  push(...numbers: readonly number[]): number {
-    const at = this.reserve(numbers.length);
-    for (const [index, number] of numbers.entries()) this.#numbers[at + index] = number;
     return at;
   }
 
