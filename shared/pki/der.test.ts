@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { certificateParts, der, derInteger, DerReader, derSequence, derTime, TAG } from "./der.ts";
+import { certificateParts, der, derInteger, DerReader, derSequence, derTime, TAG, timeOf } from "./der.ts";
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
@@ -32,6 +32,16 @@ test("integers and lengths are in their shortest form", () => {
 test("times change their form in 2050", () => {
   assert.equal(derTime(new Date("2049-12-31T23:59:59.999Z")).toString("latin1"), "\x17\x0d491231235959Z");
   assert.equal(derTime(new Date("2050-01-01T00:00:00Z")).toString("latin1"), "\x18\x0f20500101000000Z");
+});
+
+test("times are read back, and what is no time is NaN", () => {
+  for (const text of ["1950-01-01T00:00:00Z", "2026-11-21T04:05:06Z", "2049-12-31T23:59:59Z", "2050-01-01T00:00:00Z"]) {
+    const encoded = derTime(new Date(text));
+    assert.equal(timeOf(encoded[0] ?? 0, encoded.subarray(2)), Date.parse(text), text);
+  }
+  for (const text of ["", "2611210405", "261121040506", "269921040506Z", "2611210405060Z"]) {
+    assert.ok(Number.isNaN(timeOf(TAG.utcTime, Buffer.from(text))), text);
+  }
 });
 
 test("what is written is read", () => {

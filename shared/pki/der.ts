@@ -36,6 +36,16 @@ export function derTime(time: Date): Buffer<ArrayBuffer> {
   return der(utc ? TAG.utcTime : TAG.generalizedTime, Buffer.from(utc ? digits.slice(2) : digits, "latin1"));
 }
 
+/** Milliseconds since 1970 of the content of a time; NaN when it is none. Two digits of a year mean 1950 to 2049. */
+export function timeOf(tag: number, content: Uint8Array): number {
+  const text = Buffer.from(content).toString("latin1");
+  const century = tag === TAG.generalizedTime ? "" : text.slice(0, 2) < "50" ? "20" : "19";
+  const match = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(century + text);
+  if (match === null) return Number.NaN;
+  const [, year, month, day, hour, minute, second] = match;
+  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+}
+
 /** One value: its length in the short form, or in the long form of up to four bytes (section 8.1.3). */
 export function der(tag: number, content: Uint8Array): Buffer<ArrayBuffer> {
   const { length } = content;

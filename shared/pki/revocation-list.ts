@@ -6,7 +6,9 @@ import "reflect-metadata";
 import { KeyObject, sign } from "node:crypto";
 import { AuthorityKeyIdentifierExtension } from "@peculiar/x509";
 import { messageOf, ZgateError } from "../errors.ts";
-import { certificateParts, der, derInteger, derObjectId, DerReader, derSequence, derTime, TAG } from "./der.ts";
+import { certificateParts, der, derInteger, derObjectId, DerReader, derSequence, derTime, TAG, timeOf } from "./der.ts";
+import { unixMs } from "../units.ts";
+import type { UnixMs } from "../units.ts";
 import { normalSerial } from "./identity.ts";
 import type { KeyType } from "./keys.ts";
 import type { RevocationReason, RevokedEntry } from "./ledger.ts";
@@ -89,6 +91,8 @@ export interface RevokedSerials {
   readonly issuer: Uint8Array;
   /** As `Identity.serial`. */
   readonly serials: ReadonlySet<string>;
+  /** When the next list should have come at the latest; undefined when the list does not say. */
+  readonly nextUpdate: UnixMs | undefined;
 }
 
 /** What each list of a PEM file revokes. `file` names it in errors. Throws `ZG_TLS_MATERIAL`. */
@@ -110,7 +114,9 @@ function revokedBy(list: Uint8Array): RevokedSerials {
   fields.skip();
   const issuer = fields.whole(TAG.sequence);
   fields.skip();
-  if (fields.nextTag === TAG.utcTime || fields.nextTag === TAG.generalizedTime) fields.skip();
+  const tag = fields.nextTag;
+  const dated = tag === TAG.utcTime || tag === TAG.generalizedTime;
+  const nextUpdate = dated ? unixMs(timeOf(tag, fields.content(tag))) : undefined;
   const serials = new Set<string>();
   if (fields.nextTag === TAG.sequence) {
     const entries = fields.enter(TAG.sequence);
@@ -119,5 +125,5 @@ function revokedBy(list: Uint8Array): RevokedSerials {
       serials.add(normalSerial(Buffer.from(serial).toString("hex")));
     }
   }
-  return { issuer, serials };
+  return { issuer, serials, nextUpdate };
 }

@@ -111,6 +111,32 @@ for (const [what, changes, days, message] of REFUSED) {
   });
 }
 
+test("an overdue revocation list is a warning, one of garbage a refusal", async () => {
+  const withList = files({ crl: inFolder("crl.pem") });
+  assert.deepEqual((await loadTlsFiles(withList, at(0))).warnings, []);
+  await issueLeaf({
+    folder,
+    kind: "client",
+    name: "long",
+    names: [],
+    keyType: "p256",
+    lifetimeMs: 30 * DAY_MS,
+    now: NOW,
+  });
+  const long = { cert: inFolder("long.pem"), key: inFolder("long-key.pem"), crl: inFolder("crl.pem") };
+  const { warnings, material } = await loadTlsFiles(files(long), at(8));
+  assert.match(
+    warnings.join(),
+    /crl\.pem: a revocation list in it should have been replaced by 2026-06-08T12:00:00\.000Z/,
+  );
+  assert.ok(material.crlPem?.includes("X509 CRL"));
+  await writeFile(inFolder("garbage-crl.pem"), "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n");
+  await assert.rejects(loadTlsFiles(files({ crl: inFolder("garbage-crl.pem") }), at(0)), {
+    code: "ZG_TLS_MATERIAL",
+    message: /garbage-crl\.pem: a revocation list in it cannot be read/,
+  });
+});
+
 test("a missing file is named", async () => {
   await assert.rejects(loadTlsFiles(files({ ca: inFolder("none.pem") }), at(0)), {
     code: "ZG_FILE_UNREADABLE",

@@ -15,7 +15,7 @@ import { MAX_PEM_BYTES, PAIR_SETTLE_MS } from "./constants.ts";
 import { normalSerial } from "./identity.ts";
 import { privateKeyOf } from "./keys.ts";
 import { pemBlocks } from "./pem.ts";
-import { CRL_LABEL } from "./revocation-list.ts";
+import { CRL_LABEL, readRevocationLists } from "./revocation-list.ts";
 
 /** Paths as the configuration has them. */
 export interface TlsFiles {
@@ -58,9 +58,7 @@ export async function loadTlsFiles(files: TlsFiles, now: UnixMs): Promise<Loaded
     if (!authority.ca) throw wrong(files.ca, `${nameOf(authority)} is not a CA certificate`);
     if (authority.validToDate.getTime() <= now) warnings.push(`${files.ca}: the CA ${nameOf(authority)} has expired`);
   }
-  if (files.crl !== undefined && crlPem !== undefined && pemBlocks(files.crl, crlPem, CRL_LABEL).length === 0) {
-    throw wrong(files.crl, "there is no PEM block of a revocation list (X509 CRL) in it");
-  }
+  if (files.crl !== undefined && crlPem !== undefined) warnings.push(...checkLists(files.crl, crlPem, now));
   const { mode } = await stat(files.key);
   if ((mode & 0o077) !== 0) {
     warnings.push(`${files.key}: others can read the private key (mode ${(mode & 0o777).toString(8)}); chmod 600 it`);
@@ -112,6 +110,17 @@ function checkPeriod(file: string, leaf: X509Certificate, now: UnixMs): void {
   if (leaf.validFromDate.getTime() > now) {
     throw wrong(file, `the certificate is valid only from ${leaf.validFromDate.toISOString()}; is the clock right?`);
   }
+}
+
+/** A list that is overdue still counts, as every revocation in it does; but newer ones may be missing. */
+function checkLists(file: string, pem: string, now: UnixMs): readonly string[] {
+  const lists = readRevocationLists(file, pem);
+  if (lists.length === 0) throw wrong(file, `there is no PEM block of a revocation list (${CRL_LABEL}) in it`);
+  return lists
+    .map((list) => list.nextUpdate)
+    .filter((end) => end !== undefined)
+    .filter((end) => end <= now)
+    .map((end) => `${file}: a revocation list in it should have been replaced by ${new Date(end).toISOString()}`);
 }
 
 function checkKey(files: TlsFiles, leaf: X509Certificate, pem: string): void {
