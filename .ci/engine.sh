@@ -51,7 +51,7 @@ make_base_images() {
 
   echo "ci: making $node_image and $rust_image"
   root=$engine_folder/root
-  debootstrap --variant=minbase --include=ca-certificates bookworm "$root" >"$engine_folder/debootstrap.log" 2>&1 ||
+  debootstrap --variant=minbase --include=ca-certificates,libatomic1 bookworm "$root" >"$engine_folder/debootstrap.log" 2>&1 ||
     { tail -n 20 "$engine_folder/debootstrap.log" >&2; return 1; }
   # What this machine trusts and how it reaches packages holds inside too.
   cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
@@ -78,6 +78,7 @@ stop_engine() {
   [ -n "${engine_pid:-}" ] || return 0
   kill "$engine_pid" 2>/dev/null || true
   wait "$engine_pid" 2>/dev/null || true
+  umount "$engine_folder"/exec/netns/* 2>/dev/null || true
   ip link delete docker0 2>/dev/null || true
   iptables-restore "$engine_folder/iptables"
   echo "$forwarding" >/proc/sys/net/ipv4/ip_forward
