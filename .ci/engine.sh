@@ -80,7 +80,11 @@ stop_engine() {
   wait "$engine_pid" 2>/dev/null || true
   umount "$engine_folder"/exec/netns/* 2>/dev/null || true
   ip link delete docker0 2>/dev/null || true
-  iptables-restore "$engine_folder/iptables"
+  if [ -s "$engine_folder/iptables" ]; then
+    iptables-restore "$engine_folder/iptables"
+  else
+    for table in filter nat; do nft delete table ip "$table" 2>/dev/null || true; done
+  fi
   echo "$forwarding" >/proc/sys/net/ipv4/ip_forward
   rm -rf "$engine_folder"
 }
