@@ -110,9 +110,7 @@ export class Uplink {
     if (slot === RELATED) return this.#pass(session);
     if (slot === UNAUDITED) return this.#drop(session, COUNTER.dropped["audit-fail-closed"]);
     if (slot === ORPHAN) return this.#drop(session, COUNTER.dropped["fragment-orphan"]);
-    const { flows } = session;
-    flows.countUp(slot, view, nowMs);
-    if (isAllowed(flows.verdict(slot))) {
+    if (isAllowed(session.flows.verdict(slot))) {
       if (session.rate.admitUp(view.totalLength, nowMs)) return this.#pass(session);
       return this.#drop(session, COUNTER.dropped["rate-limit"]);
     }
@@ -120,16 +118,20 @@ export class Uplink {
     return this.#drop(session, COUNTER.dropped["policy-deny"]);
   }
 
-  /** The slot of the packet's flow, which is opened when it is new; `ORPHAN`, `RELATED` or `UNAUDITED` when it has none. */
+  /** The slot of the packet's flow, on which it is counted, and which is opened when it is new; `ORPHAN`, `RELATED` or `UNAUDITED` when it has none. */
   #flowOf(session: Session, slab: Uint8Array, nowMs: number): number {
     const view = this.#view;
     const { flows } = session;
-    if (view.isLaterFragment) return session.fragmentsUp.find(view, nowMs);
-    let slot = flows.find(view);
-    if (slot < 0 && isIcmpError(view.version, view.icmpType) && this.#isRelated(session, slab)) return RELATED;
-    if (slot < 0 && this.#parts.flowAudit.refusesTraffic) return UNAUDITED;
-    if (slot < 0) slot = this.#open(session, nowMs);
-    if (view.isFragment) session.fragmentsUp.remember(view, slot, nowMs);
+    let slot = view.isLaterFragment ? session.fragmentsUp.find(view, nowMs) : flows.find(view);
+    if (slot >= 0) {
+      flows.countUp(slot, view, nowMs);
+    } else {
+      if (view.isLaterFragment) return ORPHAN;
+      if (isIcmpError(view.version, view.icmpType) && this.#isRelated(session, slab)) return RELATED;
+      if (this.#parts.flowAudit.refusesTraffic) return UNAUDITED;
+      slot = this.#open(session, nowMs);
+    }
+    if (view.isFragment && !view.isLaterFragment) session.fragmentsUp.remember(view, slot, nowMs);
     return slot;
   }
 
@@ -137,6 +139,7 @@ export class Uplink {
     const { counters, flowAudit } = this.#parts;
     const verdict = session.judge.policy.judge(this.#view, unixMs(Date.now()));
     const slot = session.flows.insert(this.#view, packVerdict(verdict), nowMs);
+    session.flows.countUp(slot, this.#view, nowMs);
     counters.add(verdict.action === "allow" ? COUNTER.flows.allowed : COUNTER.flows.denied);
     if (verdict.action === "deny") flowAudit.denied(session, slot, verdict);
     return slot;

@@ -4,8 +4,6 @@ type Branded<Name extends string> = number & { readonly [unit]: Name };
 
 /** The MTU of the TUN device: the largest inner IP packet, in bytes. */
 export type TunMtu = Branded<"TunMtu">;
-/** The largest UDP payload of the outer path, in bytes. */
-export type WireMtu = Branded<"WireMtu">;
 /** A monotonic time in milliseconds, as `performance.now()` gives it. */
 export type MonotonicMs = Branded<"MonotonicMs">;
 /** Wall-clock time in milliseconds since 1970-01-01T00:00:00Z. */
