@@ -16,7 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   tools: ["shared", "cli"],
   docs: ["shared", "agent", "relay", "cli"],
   e2e: ["shared"],
-  bench: ["shared", "agent", "e2e"],
+  bench: ["shared", "agent", "relay", "e2e"],
 };
 
 /** Where every part may read the version. */

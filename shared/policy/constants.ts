@@ -17,8 +17,8 @@ export const MAX_SUGGESTIONS = 20;
 // The compiled form
 
 /**
- * Pairs of a rule and a destination, names counted as what they stand for. Each costs about 100 bytes and a
- * microsecond to compile.
+ * Destinations of all rules, each times the rule's entries under `ports`, names counted as what they stand for.
+ * Each costs about 100 bytes and a microsecond to compile.
  */
 export const MAX_RULE_DESTINATIONS = 1_000_000;
 /**

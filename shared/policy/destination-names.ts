@@ -20,7 +20,7 @@ interface Definition {
 export class DestinationNames {
   readonly #problems: ProblemList;
   readonly #definitions = new Map<string, Definition>();
-  /** Prefixes handed out so far: what names stand for counts each time. */
+  /** Pairs handed out so far: what names stand for counts each time. */
   #handedOut = 0;
 
   constructor(problems: ProblemList) {
@@ -51,15 +51,23 @@ export class DestinationNames {
     for (const definition of this.#definitions.values()) this.#prefixesOf(definition);
   }
 
-  /** The prefixes that `items` stand for; `list` is where they are written. */
-  resolve(source: SourceText, items: readonly (Prefix | string)[], list: YamlNode | undefined): readonly Prefix[] {
+  /**
+   * The prefixes that `items` stand for; `list` is where they are written. Each counts `weight` times: a rule is
+   * compiled once for each of its destinations with each of its ports.
+   */
+  resolve(
+    source: SourceText,
+    items: readonly (Prefix | string)[],
+    list: YamlNode | undefined,
+    weight: number,
+  ): readonly Prefix[] {
     if (this.#handedOut > MAX_RULE_DESTINATIONS) return [];
     const prefixes = items.flatMap((item, index) =>
       typeof item === "string" ? this.#lookUp(source, item, list, index) : item,
     );
-    this.#handedOut += prefixes.length;
+    this.#handedOut += prefixes.length * weight;
     if (this.#handedOut > MAX_RULE_DESTINATIONS && list !== undefined) {
-      const message = `the rules up to here have more than ${MAX_RULE_DESTINATIONS} destinations, names counted as what they stand for`;
+      const message = `the rules up to here have more than ${MAX_RULE_DESTINATIONS} pairs of a destination and a port, names counted as what they stand for`;
       this.#problems.add(source, list.offset, message, "use larger prefixes, or groups that share rules");
     }
     return prefixes;
@@ -68,7 +76,7 @@ export class DestinationNames {
   #prefixesOf(definition: Definition): readonly Prefix[] {
     if (definition.state !== "new") return definition.prefixes;
     definition.state = "resolving";
-    definition.prefixes = this.resolve(definition.place.source, definition.items, definition.node);
+    definition.prefixes = this.resolve(definition.place.source, definition.items, definition.node, 1);
     definition.state = "resolved";
     return definition.prefixes;
   }

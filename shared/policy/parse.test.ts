@@ -614,7 +614,12 @@ test("aliases and names that stand for very much are refused, and quickly", () =
     ..."bcdefghi".split("").map((name, index) => `${name}: [${`${"abcdefgh"[index]}, `.repeat(10)}]`),
   ];
   const destinations = `version: "1.0"\ndestinations:\n  ${names.join("\n  ")}\nclients: {}\n`;
-  assert.match(problemsOf(destinations).join(), /have more than 1000000 destinations/);
+  assert.match(problemsOf(destinations).join(), /have more than 1000000 pairs/);
+  const many = (text: string): string => `[${`${text}, `.repeat(1_001)}]`;
+  const pairs = withRule(
+    `{ id: x, type: ip_cidr, action: allow, destinations: ${many("10.0.0.1")}, ports: ${many("tcp/1")} }`,
+  );
+  assert.match(problemsOf(pairs).join(), /more than 1000000 pairs/);
   const levels = Array.from(
     { length: 20 },
     (_, level) => `  l${level + 1}: &l${level + 1} [${`*l${level}, `.repeat(9)}]`,

@@ -262,7 +262,7 @@ class PolicyParser {
       destinations:
         parsed.type === "default"
           ? undefined
-          : this.#names.resolve(source, parsed.destinations ?? [], destinations?.value),
+          : this.#names.resolve(source, parsed.destinations ?? [], destinations?.value, parsed.ports?.length ?? 1),
       ports: parsed.ports,
       time: timeOf(parsed),
       log: parsed.log,
