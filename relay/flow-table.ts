@@ -43,13 +43,11 @@ import type { FlowSource } from "./flow-key.ts";
 /** Told of a flow that leaves the table, while its slot can still be read. It changes nothing in the table. */
 export type FlowEnd = (slot: number) => void;
 
-/** States, as bits. TCP: FIN seen from the client, FIN seen to the client, RST seen. */
+/** States of a TCP flow, as bits: FIN seen from the client, FIN seen to the client, RST seen. */
 const FIN_UP = 1;
 const FIN_DOWN = 2;
 const RESET = 4;
 const CLOSING = FIN_UP | FIN_DOWN | RESET;
-/** Of any protocol: it was allowed and is not any more. */
-const CUT = 8;
 
 export class FlowTable {
   /** Told of a flow that ends because a new one takes its place. */
@@ -116,26 +114,14 @@ export class FlowTable {
     if ((view.tcpFlags & (TCP_FIN | TCP_RST)) !== 0) this.#note(slot, view.tcpFlags, FIN_DOWN);
   }
 
-  /** What `insert`, `judge` or `cut` said last. */
+  /** What `insert` or `judge` said last. */
   verdict(slot: number): number {
     return this.#columns.verdicts[slot]!;
   }
 
-  /** Replaces the verdict of a flow; it is not cut, or not any more. */
+  /** Replaces the verdict of a flow. */
   judge(slot: number, verdict: number): void {
     this.#columns.verdicts[slot] = verdict;
-    this.#columns.states[slot] = this.#columns.states[slot]! & ~CUT;
-  }
-
-  /** Replaces the verdict of a flow in progress by one that denies it. */
-  cut(slot: number, verdict: number): void {
-    this.#columns.verdicts[slot] = verdict;
-    this.#columns.states[slot] = this.#columns.states[slot]! | CUT;
-  }
-
-  /** The flow was in progress when it was denied. */
-  wasCut(slot: number): boolean {
-    return (this.#columns.states[slot]! & CUT) !== 0;
   }
 
   /** The flow as a policy judges it: one object, valid until the next call. */
@@ -148,7 +134,7 @@ export class FlowTable {
     return this.#columns.record(slot);
   }
 
-  /** Calls `visit` with the slot of each flow, which it may `judge`, `cut` or `remove`. It inserts none. */
+  /** Calls `visit` with the slot of each flow, which it may `judge` or `remove`. It inserts none. */
   forEach(visit: (slot: number) => void): void {
     for (let slot = 0; slot < this.#used; slot++) {
       if (this.#columns.isUsed(slot)) visit(slot);

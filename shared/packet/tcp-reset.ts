@@ -5,13 +5,10 @@
 import type { AddressWords } from "./address.ts";
 import { putU16, putU32, u32At } from "./bytes.ts";
 import { checksumOf, sumBytes, sumPseudoHeader } from "./checksum.ts";
-import { IPV6_HEADER, PROTO_TCP, TCP_ACK, TCP_FIN, TCP_HEADER, TCP_RST, TCP_SYN } from "./constants.ts";
+import { PROTO_TCP, TCP_ACK, TCP_FIN, TCP_HEADER, TCP_RST, TCP_SYN } from "./constants.ts";
 import { ipHeaderLength, putIpHeader } from "./ip-header.ts";
 import { isMartian } from "./martian.ts";
 import type { PacketView } from "./view.ts";
-
-/** Bytes that a buffer for any reset must have. */
-export const MAX_TCP_RESET = IPV6_HEADER + TCP_HEADER;
 
 /**
  * Writes the reset for the segment that `view` was parsed from (`slab` still holds it) at `out[at…]`, back to

@@ -11,7 +11,7 @@ describe("varint", () => {
     { bytes: "25", value: 37 },
     { bytes: "7bbd", value: 15_293 },
     { bytes: "9d7f3e7d", value: 494_878_333 },
-    { bytes: "c2197c5eff14e88c", value: 151_288_809_941_952_652 },
+    { bytes: "c2197c5eff14e88c", value: Number(151_288_809_941_952_652n) },
     { bytes: "4025", value: 37 },
     { bytes: "00", value: 0 },
     { bytes: "3f", value: 63 },
@@ -65,11 +65,24 @@ describe("varint", () => {
     { name: "negative", run: () => varintSize(-1), message: /^-1 cannot be a QUIC variable-length integer/ },
     { name: "fraction", run: () => varintSize(0.5), message: /^0\.5 cannot be/ },
     { name: "too large", run: () => varintSize(2 ** 53), message: /expected an integer from 0 to 9007199254740991$/ },
-    { name: "no room", run: () => encodeVarint(64, new Uint8Array(1), 0), message: /2 bytes does not fit at 0 of 1 bytes$/ },
-    { name: "size too small", run: () => encodeVarintSized(64, 1, new Uint8Array(8), 0), message: /^64 does not fit in a varint of 1 bytes$/ },
-    { name: "no such size", run: () => encodeVarintSized(1, 3, new Uint8Array(8), 0), message: /^a varint has 1, 2, 4 or 8 bytes, not 3$/ },
+    {
+      name: "no room",
+      run: () => encodeVarint(64, new Uint8Array(1), 0),
+      message: /2 bytes does not fit at 0 of 1 bytes$/,
+    },
+    {
+      name: "size too small",
+      run: () => encodeVarintSized(64, 1, new Uint8Array(8), 0),
+      message: /^64 does not fit in a varint of 1 bytes$/,
+    },
+    {
+      name: "no such size",
+      run: () => encodeVarintSized(1, 3, new Uint8Array(8), 0),
+      message: /^a varint has 1, 2, 4 or 8 bytes, not 3$/,
+    },
   ];
   for (const { name, run, message } of wrong) {
-    test(`${name} is a RangeError`, () => assert.throws(run, (error) => error instanceof RangeError && message.test(error.message)));
+    test(`${name} is a RangeError`, () =>
+      assert.throws(run, (error) => error instanceof RangeError && message.test(error.message)));
   }
 });

@@ -19,7 +19,9 @@ const MAX_4 = 0x3fff_ffff;
 /** Bytes of the shortest encoding of `value`. Throws a `RangeError` when it is no integer in `[0, MAX_VARINT]`. */
 export function varintSize(value: number): number {
   if (!Number.isSafeInteger(value) || value < 0) {
-    throw new RangeError(`${value} cannot be a QUIC variable-length integer: expected an integer from 0 to ${MAX_VARINT}`);
+    throw new RangeError(
+      `${value} cannot be a QUIC variable-length integer: expected an integer from 0 to ${MAX_VARINT}`,
+    );
   }
   if (value <= MAX_1) return 1;
   if (value <= MAX_2) return 2;
