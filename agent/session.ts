@@ -48,40 +48,40 @@ export interface SessionOptions {
   readonly onRoutes: (routes: readonly Prefix[]) => void;
 }
 
-/** What ADDRESS_ASSIGN and ROUTE_ADVERTISEMENT say, in force until the next. */
+/** What ADDRESS_ASSIGN and ROUTE_ADVERTISEMENT say. */
 interface Assignment {
-  addresses: readonly Prefix[] | undefined;
-  routes: readonly Prefix[] | undefined;
+  readonly addresses: readonly Prefix[];
+  readonly routes: readonly Prefix[];
 }
 
-export class AgentSession {
+interface SessionParts extends Assignment {
+  readonly agreement: SessionAgreement;
+  /** One a lane. */
+  readonly senders: readonly LaneSender[];
+}
+
+export class AgentSession implements SessionParts {
   readonly agreement: SessionAgreement;
   readonly addresses: readonly Prefix[];
+  /** As they were when the session opened. */
   readonly routes: readonly Prefix[];
   readonly senders: readonly LaneSender[];
   readonly closed: Promise<CloseInfo>;
   readonly #http3: Http3Connection;
 
-  private constructor(
-    http3: Http3Connection,
-    agreement: SessionAgreement,
-    assignment: { addresses: readonly Prefix[]; routes: readonly Prefix[] },
-    senders: readonly LaneSender[],
-  ) {
+  private constructor(http3: Http3Connection, parts: SessionParts) {
     this.#http3 = http3;
-    this.agreement = agreement;
-    this.addresses = assignment.addresses;
-    this.routes = assignment.routes;
-    this.senders = senders;
+    this.agreement = parts.agreement;
+    this.addresses = parts.addresses;
+    this.routes = parts.routes;
+    this.senders = parts.senders;
     this.closed = http3.closed;
   }
 
   /** Rejects with `SessionRefused`, or another `ZgateError`; then the connection is closed. */
   static async open(http3: Http3Connection, options: SessionOptions): Promise<AgentSession> {
     try {
-      return await open(http3, options, (agreement, assignment, senders) => {
-        return new AgentSession(http3, agreement, assignment, senders);
-      });
+      return new AgentSession(http3, await openParts(http3, options));
     } catch (error) {
       http3.close(HTTP3_CODE.H3_NO_ERROR, "the session did not open");
       throw error;
@@ -94,15 +94,7 @@ export class AgentSession {
   }
 }
 
-async function open(
-  http3: Http3Connection,
-  options: SessionOptions,
-  make: (
-    agreement: SessionAgreement,
-    assignment: { addresses: readonly Prefix[]; routes: readonly Prefix[] },
-    senders: readonly LaneSender[],
-  ) => AgentSession,
-): Promise<AgentSession> {
+async function openParts(http3: Http3Connection, options: SessionOptions): Promise<SessionParts> {
   const settings = await http3.peerSettings;
   if (!settings.enableConnectProtocol) {
     throw new ZgateError("ZG_CONNECT_FAILED", `${options.authority} does not offer extended CONNECT: it is no relay`);
@@ -117,12 +109,11 @@ async function open(
   if (agreement.lanes === 0) {
     throw new ZgateError("ZG_CONNECT_FAILED", `${options.authority} offers no lanes: it is a plain RFC 9484 proxy`);
   }
-  const assigned = readControl(http3, control, options.onRoutes);
-  const assignment = await assigned;
+  const assignment = await readControl(http3, control, options.onRoutes);
   const senders = await Promise.all(
     Array.from({ length: agreement.lanes }, (_, lane) => openLane(http3, lane, agreement, options)),
   );
-  return make(agreement, assignment, senders);
+  return { ...assignment, agreement, senders };
 }
 
 function connectFields(protocol: string, authority: string, path: string): Field[] {
@@ -164,9 +155,12 @@ function readControl(
   http3: Http3Connection,
   control: Http3Stream,
   onRoutes: (routes: readonly Prefix[]) => void,
-): Promise<{ addresses: readonly Prefix[]; routes: readonly Prefix[] }> {
-  const first = Promise.withResolvers<{ addresses: readonly Prefix[]; routes: readonly Prefix[] }>();
-  const current: Assignment = { addresses: undefined, routes: undefined };
+): Promise<Assignment> {
+  const first = Promise.withResolvers<Assignment>();
+  const current: { -readonly [Part in keyof Assignment]: Assignment[Part] | undefined } = {
+    addresses: undefined,
+    routes: undefined,
+  };
   const late = setTimeout(() => {
     first.reject(new ZgateError("ZG_CONNECT_FAILED", `the relay assigned no address within ${ASSIGN_TIMEOUT_MS} ms`));
   }, ASSIGN_TIMEOUT_MS);
