@@ -14,7 +14,7 @@ const TOKEN = /^[A-Za-z*][!#$%&'*+\-.^_`|~\w:/]*/;
 const BOOLEAN = /^\?[01]/;
 /** A parameter: a key, and a value of any bare type (strings, decimals, byte sequences, dates, … too). */
 const PARAMETER =
-  /^; *[a-z*][a-z0-9_\-.*]*(?:=(?:-?\d{1,12}\.\d{1,3}|@?-?\d{1,15}|%?"(?:[ !#-\[\]-~]|\\["\\])*"|[A-Za-z*][!#$%&'*+\-.^_`|~\w:/]*|:[A-Za-z0-9+/=]*:|\?[01]))?/;
+  /^; *[a-z*][a-z0-9_\-.*]*(?:=(?:-?\d{1,12}\.\d{1,3}|@?-?\d{1,15}|%?"(?:[ !#-[\]-~]|\\["\\])*"|[A-Za-z*][!#$%&'*+\-.^_`|~\w:/]*|:[A-Za-z0-9+/=]*:|\?[01]))?/;
 
 /** Reads a field's value. `undefined`: it is no such item (several items in one field are none). */
 export function parseItem(text: string): StructuredItem | undefined {
