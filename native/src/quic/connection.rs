@@ -394,6 +394,11 @@ impl NativeConnection {
     pub fn close(&self, code: f64, reason: String) -> Result<()> {
         let code = error_code(code)?;
         let Some(connection) = self.shared.open_connection() else { return Ok(()) };
+        // It ended already and the notice is on its way: closing now would put our reason in the place of the
+        // peer's.
+        if connection.close_reason().is_some() {
+            return Ok(());
+        }
         {
             let mut local_close = lock(&self.shared.local_close);
             if local_close.is_some() {
