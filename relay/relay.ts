@@ -15,11 +15,9 @@ import { messageOf } from "../shared/errors.ts";
 import { FileWatch } from "../shared/host/file-watch.ts";
 import { stopSignal } from "../shared/host/stop-signal.ts";
 import { createLogger } from "../shared/logging.ts";
-import { openQuicEndpoint, openTun } from "../shared/native/addon.ts";
+import { openQuicEndpoint } from "../shared/native/addon.ts";
 import type { HandshakeRefusal, QuicEndpoint, TlsMaterial } from "../shared/native/quic.ts";
-import type { Tun } from "../shared/native/tun.ts";
 import { formatAddress, parsePrefix } from "../shared/packet/address.ts";
-import type { Prefix } from "../shared/packet/address.ts";
 import { hostEnrolment } from "../shared/pki/enrolment-host.ts";
 import { loadChangedTlsFiles, loadTlsFiles } from "../shared/pki/tls-files.ts";
 import { CLOSE_CODE } from "../shared/tunnel/constants.ts";
@@ -37,9 +35,9 @@ import { FlowAudit } from "./flow-audit.ts";
 import { LeasePool } from "./lease-pool.ts";
 import { LeaseStore } from "./lease-store.ts";
 import { LivePolicy } from "./live-policy.ts";
-import { RelayNat } from "./nat.ts";
 import { PolicyReports } from "./policy-reports.ts";
 import { RelayControl } from "./relay-control.ts";
+import { RelayHost } from "./relay-host.ts";
 import { Revocations } from "./revocations.ts";
 import { ShadowPolicy } from "./shadow-policy.ts";
 import { SessionRegistry } from "./session-registry.ts";
@@ -64,6 +62,7 @@ class Relay {
   readonly #counters = new Counters();
   /** What `close` takes back, the last opened first. */
   readonly #closers: (() => unknown)[] = [];
+  #host: RelayHost | undefined;
   #sessions: SessionRegistry | undefined;
   #acceptor: Acceptor | undefined;
 
@@ -121,16 +120,21 @@ class Relay {
     this.#closers.push(() => audit.close());
     const reports = new PolicyReports(log, audit, counters);
     const live = await LivePolicy.open(config.policy, {
-      onSwap: () => sessions.policyChanged(),
-      onReload: (trigger, outcome) => reports.reloaded(live, trigger, outcome),
+      onSwap: () => this.#sessions?.policyChanged(),
+      onReload: (trigger, outcome) => {
+        reports.reloaded(live, trigger, outcome);
+        if (outcome.applied) void this.#host?.follow(live.document);
+      },
     });
     this.#closers.push(() => live.close());
     reports.started(live);
-    const pools = { ipv4: parsePrefix(config.pool4), ipv6: parsePrefix(config.pool6) };
-    const pool = new LeasePool(pools.ipv4, pools.ipv6);
+    const pool = new LeasePool(parsePrefix(config.pool4), parsePrefix(config.pool6));
     const leases = LeaseStore.open(config.stateDir, pool, log);
     this.#closers.push(() => leases.save());
-    const tun = await this.#openDevice(pool, [pools.ipv4, pools.ipv6]);
+    const host = await RelayHost.open(config, log, pool, live.document);
+    this.#host = host;
+    this.#closers.push(() => host.closeSync());
+    const { tun } = host;
     const answers = new Answers(tun, { ipv4: pool.relayIpv4, ipv6: pool.relayIpv6 }, counters);
     const flowAudit = new FlowAudit(audit, counters, await this.#openShadow());
     const uplink = new Uplink({
@@ -214,32 +218,6 @@ class Relay {
     });
     this.#closers.push(() => live.close());
     return new ShadowPolicy(live);
-  }
-
-  /** The TUN device with its addresses, forwarding and NAT. */
-  async #openDevice(pool: LeasePool, pools: readonly Prefix[]): Promise<Tun> {
-    const { tunName, mtu, offload, nat, natInterface } = this.#config;
-    const host = new RelayNat(tunName);
-    const tun = openTun({ name: tunName, mtu, offload });
-    this.#closers.push(() => tun.close());
-    const restore = (): void => host.removeSync();
-    process.once("exit", restore);
-    this.#closers.push(() => {
-      process.off("exit", restore);
-      restore();
-    });
-    const warnings = await host.declare({
-      addresses: pools.map(({ version, length }) => {
-        const words = version === 4 ? pool.relayIpv4 : pool.relayIpv6;
-        return `${formatAddress(version, ...words)}/${length}`;
-      }),
-      mtu,
-      pools,
-      masquerade: nat ? (natInterface === undefined ? "any" : { interface: natInterface }) : "off",
-      reachable: [],
-    });
-    for (const warning of warnings) this.#log.warn(warning);
-    return tun;
   }
 
   #listen(server: Parameters<QuicEndpoint["setServerTls"]>[0], acceptor: Acceptor, audit: AuditLog): QuicEndpoint {

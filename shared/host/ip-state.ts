@@ -60,11 +60,13 @@ export function parseRoutes(version: IpVersion, json: string): Route[] {
 
 /** The global addresses of a device, as `10.77.0.2/32`. Throws `ZG_HOST_COMMAND` when there is no such device. */
 export async function readAddresses(device: string): Promise<string[]> {
-  const links = z.array(linkSchema).parse(parseJson(await runCommand("ip", ["-j", "address", "show", "dev", device])));
-  return links
-    .flatMap((link) => link.addr_info)
-    .filter(({ scope }) => scope === "global")
-    .map(({ local, prefixlen }) => `${local}/${prefixlen}`);
+  const addresses = globalAddresses(await runCommand("ip", ["-j", "address", "show", "dev", device]));
+  return addresses.map(({ local, prefixlen }) => `${local}/${prefixlen}`);
+}
+
+/** The global addresses of all devices, without their lengths. */
+export async function readLocalAddresses(): Promise<string[]> {
+  return globalAddresses(await runCommand("ip", ["-j", "address", "show"])).map(({ local }) => local);
 }
 
 /** The address is one of this machine's own: the local table, which is asked before any route, has it. */
@@ -72,6 +74,11 @@ export async function isLocalAddress(version: IpVersion, address: string): Promi
   const args = ["-j", `-${version}`, "route", "show", "table", "local", "match", address];
   const entries = z.array(lookupSchema).parse(parseJson(await runCommand("ip", args)));
   return entries.some(({ type }) => type === "local");
+}
+
+function globalAddresses(json: string): { local: string; prefixlen: number }[] {
+  const links = z.array(linkSchema).parse(parseJson(json));
+  return links.flatMap((link) => link.addr_info).filter(({ scope }) => scope === "global");
 }
 
 /** Runs the commands in order, as one process; the first that fails ends it with `ZG_HOST_COMMAND`. */
