@@ -69,6 +69,18 @@ describe("policy change", { skip }, () => {
     assert.doesNotMatch(neighbour.stdout, /no answer yet|unreachable|prohibited/i);
   });
 
+  test("one of the relay's own addresses is opened by naming it alone, and closed again", async () => {
+    const relayLeg = "10.50.1.1";
+    writeFileSync(relay.policyFile, policy([PRIVATE_NETWORK.ipv4]));
+    await waitFor("the wide policy", () => reaches(TARGET_B.ipv4));
+    assert.ok(!(await reaches(relayLeg)), "a wide prefix does not open it");
+    writeFileSync(relay.policyFile, policy([PRIVATE_NETWORK.ipv4, relayLeg]));
+    await waitFor("the relay's address", () => reaches(relayLeg));
+    writeFileSync(relay.policyFile, BOTH);
+    await waitFor("the relay's address to close", async () => !(await reaches(relayLeg)));
+    assert.ok(await reaches(TARGET_A.ipv4));
+  });
+
   for (const { name, text, says } of [
     { name: "YAML that cannot be read", text: "version: [", says: /policy\.yaml:\d+:\d+: / },
     {
