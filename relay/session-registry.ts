@@ -13,8 +13,14 @@ import { formatAddress } from "../shared/packet/address.ts";
 import { decodeAddressRequest, encodeAddressAssign } from "../shared/tunnel/address-capsule.ts";
 import type { AddressEntry } from "../shared/tunnel/address-capsule.ts";
 import { CapsuleChannel } from "../shared/tunnel/capsule-channel.ts";
-import { CAPSULE_ADDRESS_REQUEST, CAPSULE_DATAGRAM, CLOSE_CODE } from "../shared/tunnel/constants.ts";
+import {
+  CAPSULE_ADDRESS_REQUEST,
+  CAPSULE_DATAGRAM,
+  CLOSE_CODE,
+  MAX_CAPSULE_ROUTES,
+} from "../shared/tunnel/constants.ts";
 import { encodeRouteAdvertisement } from "../shared/tunnel/route-capsule.ts";
+import { limitRoutes } from "../shared/tunnel/route-limit.ts";
 import { unixMs } from "../shared/units.ts";
 import type { UnixMs } from "../shared/units.ts";
 import type { AuditLog } from "./audit-log.ts";
@@ -250,7 +256,7 @@ function assignment(lease: Lease, requestIds: ReadonlyMap<number, number>): Addr
 }
 
 function routesOf(session: Session): Uint8Array {
-  return encodeRouteAdvertisement(session.judge.policy.routes(unixMs(Date.now())));
+  return encodeRouteAdvertisement(limitRoutes(session.judge.policy.routes(unixMs(Date.now())), MAX_CAPSULE_ROUTES));
 }
 
 function lossReason(info: CloseInfo): EndReason {
