@@ -136,13 +136,24 @@ export interface AgentOptions {
   readonly certificates: Certificates;
   /** Whose certificate it has. */
   readonly name: string;
+  /** Where it finds the relay; over IPv4 unless this says otherwise. */
+  readonly relay?: string;
   readonly flags?: readonly string[];
 }
 
 /** Starts an agent; `tunnelOpen` waits until its tunnel is up. */
-export function startAgent(namespace: Namespace, { certificates, name, flags = [] }: AgentOptions): Service {
-  const relay = ["--relay", `${RELAY.ipv4}:4433`];
-  return namespace.spawn([ZGATE, "agent", ...relay, ...certificates.flags(name), "--tun-name", DEVICE, ...flags]);
+export function startAgent(namespace: Namespace, options: AgentOptions): Service {
+  const { certificates, name, relay = `${RELAY.ipv4}:4433`, flags = [] } = options;
+  return namespace.spawn([
+    ZGATE,
+    "agent",
+    "--relay",
+    relay,
+    ...certificates.flags(name),
+    "--tun-name",
+    DEVICE,
+    ...flags,
+  ]);
 }
 
 /** Starts an agent and waits until its tunnel is open. */

@@ -1,7 +1,8 @@
 /**
  * A small service of the private network: `node target.ts` serves, on every address of its machine,
  *
- *   tcp/80    GET /bytes/N: N bytes of `content`; POST /: the SHA-256 of what was sent, as text
+ *   tcp/80    GET /bytes/N: N bytes of `content`; GET /address: who asks, as this machine sees it;
+ *             POST /: the SHA-256 of what was sent, as text
  *   tcp/7     echo                     tcp/8081  echo as well: the port that policies deny
  *   udp/7     echo                     udp/53    echo as well
  *
@@ -27,9 +28,13 @@ const http = createHttpServer(async (request, response) => {
       response.end(`${hash.digest("hex")}\n`);
       return;
     }
+    if (request.url === "/address") {
+      response.end(`${request.socket.remoteAddress}\n`);
+      return;
+    }
     const bytes = Number(/^\/bytes\/(\d+)$/.exec(request.url ?? "")?.[1] ?? "NaN");
     if (!(bytes <= MAX_CONTENT_BYTES)) {
-      response.writeHead(404).end("GET /bytes/N, or POST something\n");
+      response.writeHead(404).end("GET /bytes/N or /address, or POST something\n");
       return;
     }
     response.writeHead(200, { "content-type": "application/octet-stream", "content-length": bytes });

@@ -79,6 +79,19 @@ describe("lifecycle", { skip }, () => {
     assert.equal((await probe(network.agents[0], { protocol: "tcp", host: TARGET_A.ipv6, port: 7 })).answer, "echo");
   });
 
+  test("the same over IPv6 outside", async () => {
+    const before = await machineState(network.agents[0]);
+    await relay.start();
+    const options = { certificates, name: "client-1", relay: `[${RELAY.ipv6}]:4433`, flags: ["--route", "default"] };
+    const agent = startAgent(network.agents[0], options);
+    agents.push(agent);
+    await tunnelOpen(agent);
+    assert.match(network.agents[0].ip("-6", "route", "get", RELAY.ipv6), /via 2001:db8:1::2 dev wan/);
+    assert.ok(await answers());
+    await agent.stop();
+    assert.deepEqual(await machineState(network.agents[0]), before);
+  });
+
   test("kill -9 of the relay: the agent is back soon after its return, nothing is left or doubled", async () => {
     const before = await machineState(network.relay);
     await relay.start();

@@ -41,24 +41,39 @@ const DATAGRAM_BYTES = [32, 512, 1_232, 1_472, 4_000];
 
 const skip = process.getuid?.() === 0 ? false : "network namespaces need root";
 
-describe("traffic", { skip }, () => {
+/** Super-packets cross whole, are made and cut by the relay, or by the agent, or are nowhere. */
+const OFFLOADS = [
+  { relayOffload: "on", agentOffload: "on" },
+  { relayOffload: "on", agentOffload: "off" },
+  { relayOffload: "off", agentOffload: "on" },
+  { relayOffload: "off", agentOffload: "off" },
+] as const;
+
+for (const { relayOffload, agentOffload } of OFFLOADS) {
+  describe(`traffic, offload ${relayOffload} at the relay and ${agentOffload} at the agents`, { skip }, () => {
+    defineTests(relayOffload, agentOffload);
+  });
+}
+
+function defineTests(relayOffload: string, agentOffload: string): void {
   let network: Topology;
   let relay: RelayProcess;
 
   before(async () => {
-    network = layTopology("traffic");
+    network = layTopology(`traffic.${relayOffload}.${agentOffload}`);
     const certificates = await Certificates.create();
     await certificates.issueClient("client-1");
     await certificates.issueClient("client-2");
     for (const target of [network.targetA, network.targetB]) {
       await target.spawn([process.execPath, join(import.meta.dirname, "../harness/target.ts")]).waitForOutput(/ready/);
     }
-    relay = new RelayProcess(network.relay, { certificates, policy: POLICY });
+    relay = new RelayProcess(network.relay, { certificates, policy: POLICY, flags: ["--offload", relayOffload] });
     await relay.start();
     // What the policy allows is advertised; the rest has to be asked for, so that the relay can refuse it.
+    const offload = ["--offload", agentOffload];
     const routes = ["--route", PRIVATE_NETWORK.ipv4, PRIVATE_NETWORK.ipv6];
-    await openAgent(network.agents[0], { certificates, name: "client-1", flags: routes });
-    await openAgent(network.agents[1], { certificates, name: "client-2" });
+    await openAgent(network.agents[0], { certificates, name: "client-1", flags: [...routes, ...offload] });
+    await openAgent(network.agents[1], { certificates, name: "client-2", flags: offload });
     for (const agent of network.agents) {
       await waitFor("the first answer", async () => (await ping(agent, TARGET_A.ipv4, 1)).received === 1);
     }
@@ -185,4 +200,4 @@ describe("traffic", { skip }, () => {
         ),
     );
   }
-});
+}
