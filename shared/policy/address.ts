@@ -3,7 +3,7 @@
  *
  * Written by hand because a policy may hold a million of them; `address.test.ts` holds it against `ip-num`.
  */
-import { Complaint } from "./complaint.ts";
+import { Complaint, quoted } from "./complaint.ts";
 
 /**
  * `length` leading bits of an address. The words are big-endian and unsigned; an IPv4 address stands in `w3`
@@ -40,7 +40,7 @@ export function parsePrefix(text: string): Prefix | Complaint {
   const lengthText = text.slice(slash + 1);
   const length = Number(lengthText);
   if (!PREFIX_LENGTH.test(lengthText) || length > address.length) {
-    return new Complaint(`${quote(text)} has no prefix length from 0 to ${address.length} after its slash`);
+    return new Complaint(`${quoted(text)} has no prefix length from 0 to ${address.length} after its slash`);
   }
   const { version, w0, w1, w2, w3 } = address;
   if (version === 6 && w0 === 0 && w1 === 0 && w2 === MAPPED_WORD2 && length >= MAPPED_LENGTH) {
@@ -49,7 +49,7 @@ export function parsePrefix(text: string): Prefix | Complaint {
   const masked = maskPrefix({ version, w0, w1, w2, w3, length });
   if (masked.w0 !== w0 || masked.w1 !== w1 || masked.w2 !== w2 || masked.w3 !== w3) {
     return new Complaint(
-      `${quote(text)} has bits set after its prefix`,
+      `${quoted(text)} has bits set after its prefix`,
       `write ${formatPrefix(masked)} for the network or ${formatPrefix(address)} for the one address`,
     );
   }
@@ -62,12 +62,12 @@ export function parseAddress(text: string): Prefix | Complaint {
     const word = ipv4Word(text);
     if (word !== undefined) return { version: 4, w0: 0, w1: 0, w2: 0, w3: word, length: 32 };
     if (/^[0-9]+(\.[0-9]+){3}$/.test(text) && /(^|\.)0[0-9]/.test(text)) {
-      return new Complaint(`${quote(text)} has a number with a leading zero, which some programs read as octal`);
+      return new Complaint(`${quoted(text)} has a number with a leading zero, which some programs read as octal`);
     }
-    return new Complaint(`${quote(text)} is not an IP address`, `expected ${EXAMPLES}`);
+    return new Complaint(`${quoted(text)} is not an IP address`, `expected ${EXAMPLES}`);
   }
   const words = ipv6Words(text);
-  if (words === undefined) return new Complaint(`${quote(text)} is not an IPv6 address`, `expected ${EXAMPLES}`);
+  if (words === undefined) return new Complaint(`${quoted(text)} is not an IPv6 address`, `expected ${EXAMPLES}`);
   const [w0, w1, w2, w3] = words;
   return { version: 6, w0, w1, w2, w3, length: 128 };
 }
@@ -75,13 +75,9 @@ export function parseAddress(text: string): Prefix | Complaint {
 function mappedComplaint(text: string, word: number, length: number): Complaint {
   const ipv4 = maskPrefix({ version: 4, w0: 0, w1: 0, w2: 0, w3: word, length });
   return new Complaint(
-    `${quote(text)} is an IPv4-mapped IPv6 prefix, which no packet on the wire carries`,
+    `${quoted(text)} is an IPv4-mapped IPv6 prefix, which no packet on the wire carries`,
     `write ${formatPrefix(ipv4)}`,
   );
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text);
 }
 
 const DOT = 46;

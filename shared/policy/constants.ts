@@ -44,10 +44,15 @@ export const MAX_SUMMARY_RULES = 4_000;
 /** Lines of a summary. */
 export const MAX_SUMMARY_LINES = 50;
 
+/** Groups that one client is in: each of them is looked through for a verdict. */
+export const MAX_GROUPS_OF_CLIENT = 64;
+
 // Names and texts
 
 /** Characters of the name of a client, group or destination, and of a rule's id. */
 export const MAX_NAME_LENGTH = 253;
+/** Names of destinations that stand for names that stand for names. */
+export const MAX_NAME_DEPTH = 16;
 /** Characters of a description or reason. */
 export const MAX_TEXT_LENGTH = 1_024;
 /** Sessions of one client. */
@@ -67,5 +72,9 @@ export const MAX_PROTOCOL = 255;
 // Time
 
 export const MINUTES_A_DAY = 24 * 60;
+/** Days, hours or windows in one schedule. Each costs some microseconds whenever the schedule may change. */
+export const MAX_WINDOW_PARTS = 32;
+/** Different schedules in one policy: asking all of them for their next change takes some 100 ms. */
+export const MAX_SCHEDULES = 1_000;
 /** Days searched for the next change of a schedule: a week, and a day for what a clock change moves. */
 export const SCHEDULE_HORIZON_DAYS = 8;

@@ -1,4 +1,5 @@
 /** Checks that need the whole policy: members, rule ids that meet in one client, clients of tests. */
+import { MAX_GROUPS_OF_CLIENT } from "./constants.ts";
 import { type Place, type PolicyDocument, type PolicyGroup, type PolicyRule, groupsByClient } from "./document.ts";
 import { type ProblemList, formatPlace } from "./problem-list.ts";
 
@@ -7,6 +8,12 @@ export function checkWhole(document: PolicyDocument, problems: ProblemList): voi
   for (const group of document.groups.values()) checkMembers(document, group, problems);
   const checker = new IdChecker(problems);
   for (const [client, groups] of groupsByClient(document)) {
+    if (problems.full) return;
+    const beyond = groups[MAX_GROUPS_OF_CLIENT];
+    if (beyond !== undefined) {
+      problems.at(beyond.place, `client ${JSON.stringify(client)} is in more than ${MAX_GROUPS_OF_CLIENT} groups`);
+      continue;
+    }
     const own = document.clients.get(client)?.rules ?? [];
     for (const [index, group] of groups.entries()) {
       checker.checkOwn(client, own, group);
@@ -18,6 +25,7 @@ export function checkWhole(document: PolicyDocument, problems: ProblemList): voi
 function checkMembers(document: PolicyDocument, group: PolicyGroup, problems: ProblemList): void {
   const seen = new Set<string>();
   for (const { name, place } of group.members) {
+    if (problems.full) return;
     const member = `member ${JSON.stringify(name)}`;
     if (seen.has(name)) problems.at(place, `${member} stands twice in group ${JSON.stringify(group.name)}`);
     seen.add(name);
@@ -55,6 +63,7 @@ class IdChecker {
     this.#pairs.set(first, checked);
     if (checked.has(second)) return;
     checked.add(second);
+    if (first.rules.length === 0 || second.rules.length === 0) return;
     const ids = this.#idsOf(first);
     for (const rule of second.rules) {
       const other = ids.get(rule.id);
@@ -84,6 +93,7 @@ class IdChecker {
 /** Tests that ask about clients that exist. */
 export function checkTests(document: PolicyDocument, problems: ProblemList): void {
   for (const { client, place } of document.tests) {
+    if (problems.full) return;
     if (document.clients.has(client)) continue;
     const hint = problems.suggestion(client, document.clients.keys());
     problems.at(place, `the test asks about ${JSON.stringify(client)}, who is not a client`, hint);

@@ -3,7 +3,7 @@ import { plainOf, type YamlEntry, type YamlNode } from "../yaml/node.ts";
 import type { SourceText } from "../yaml/source.ts";
 import type { Prefix } from "./address.ts";
 import { Complaint } from "./complaint.ts";
-import { MAX_RULE_DESTINATIONS } from "./constants.ts";
+import { MAX_NAME_DEPTH, MAX_RULE_DESTINATIONS } from "./constants.ts";
 import type { Place } from "./document.ts";
 import type { ProblemList } from "./problem-list.ts";
 import { destinationSchema, parseDestinationName } from "./schema.ts";
@@ -22,6 +22,8 @@ export class DestinationNames {
   readonly #definitions = new Map<string, Definition>();
   /** Pairs handed out so far: what names stand for counts each time. */
   #handedOut = 0;
+  /** Names that are being resolved, each for the one before. */
+  #depth = 0;
 
   constructor(problems: ProblemList) {
     this.#problems = problems;
@@ -40,7 +42,7 @@ export class DestinationNames {
     }
     const result = destinationSchema.safeParse(plainOf(node));
     if (!result.success) {
-      for (const problem of schemaProblems(source, node, result.error.issues)) this.#problems.push(problem);
+      this.#problems.pushAll(schemaProblems(source, node, result.error.issues));
     }
     const items = result.success ? result.data : [];
     this.#definitions.set(key, { place: { source, offset: keyOffset }, node, items, state: "new", prefixes: [] });
@@ -61,7 +63,7 @@ export class DestinationNames {
     list: YamlNode | undefined,
     weight: number,
   ): readonly Prefix[] {
-    if (this.#handedOut > MAX_RULE_DESTINATIONS) return [];
+    if (this.#handedOut > MAX_RULE_DESTINATIONS || this.#problems.full) return [];
     const prefixes = items.flatMap((item, index) =>
       typeof item === "string" ? this.#lookUp(source, item, list, index) : item,
     );
@@ -76,7 +78,9 @@ export class DestinationNames {
   #prefixesOf(definition: Definition): readonly Prefix[] {
     if (definition.state !== "new") return definition.prefixes;
     definition.state = "resolving";
+    this.#depth++;
     definition.prefixes = this.resolve(definition.place.source, definition.items, definition.node, 1);
+    this.#depth--;
     definition.state = "resolved";
     return definition.prefixes;
   }
@@ -97,6 +101,10 @@ export class DestinationNames {
         `destination ${JSON.stringify(name)} stands for itself`,
         "remove it from the circle",
       );
+      return [];
+    }
+    if (this.#depth >= MAX_NAME_DEPTH) {
+      this.#problems.add(source, offset, `names of destinations are nested more than ${MAX_NAME_DEPTH} deep`);
       return [];
     }
     return this.#prefixesOf(definition);

@@ -8,6 +8,7 @@ import { entryOf, plainOf, type YamlEntry, type YamlMapping, type YamlNode } fro
 import { parseYaml } from "../yaml/parse.ts";
 import { SourceText } from "../yaml/source.ts";
 import { Complaint } from "./complaint.ts";
+import { MAX_SCHEDULES } from "./constants.ts";
 import { checkTests, checkWhole } from "./cross-check.ts";
 import { DestinationNames } from "./destination-names.ts";
 import type {
@@ -72,6 +73,7 @@ class PolicyParser {
   readonly #tests: PolicyTest[] = [];
   /** Sections wait here until every file's destinations are known. */
   readonly #waiting: (() => void)[] = [];
+  readonly #schedules = new Set<string>();
   #hasClients = false;
   #main: Place | undefined;
 
@@ -89,7 +91,10 @@ class PolicyParser {
 
   finish(): PolicyDocument {
     this.#names.finish();
-    for (const section of this.#waiting) section();
+    for (const section of this.#waiting) {
+      if (this.problems.full) break;
+      section();
+    }
     const document: PolicyDocument = {
       metadata: this.#metadata,
       defaultAction: this.#defaultAction,
@@ -120,7 +125,10 @@ class PolicyParser {
       return undefined;
     }
     const top = this.#check(source, root, fileSchema, shallow(root));
-    for (const entry of root.entries) this.#section(file, entry);
+    for (const entry of root.entries) {
+      if (this.problems.full) break;
+      this.#section(file, entry);
+    }
     return top;
   }
 
@@ -224,6 +232,7 @@ class PolicyParser {
     const rules: PolicyRule[] = [];
     const places = new Map<string, Place>();
     for (const node of list.items) {
+      if (this.problems.full) break;
       const parsed = this.#check(source, node, ruleSchema, plainOf(node));
       if (parsed === undefined) continue;
       const place = { source, offset: node.offset };
@@ -264,11 +273,21 @@ class PolicyParser {
           ? undefined
           : this.#names.resolve(source, parsed.destinations ?? [], destinations?.value, parsed.ports?.length ?? 1),
       ports: parsed.ports,
-      time: timeOf(parsed),
+      time: this.#time(parsed, place),
       log: parsed.log,
       reason: typeof reason === "string" ? reason : parsed.description,
       place,
     };
+  }
+
+  #time(parsed: ParsedRule, { source, offset }: Place): TimeCondition | undefined {
+    const time = timeOf(parsed);
+    if (time === undefined || time.windows.length === 0) return time;
+    this.#schedules.add(JSON.stringify(time));
+    if (this.#schedules.size > MAX_SCHEDULES) {
+      this.problems.add(source, offset, `the policy has more than ${MAX_SCHEDULES} different schedules`);
+    }
+    return time;
   }
 
   #test(source: SourceText, node: YamlNode): void {
@@ -287,7 +306,7 @@ class PolicyParser {
   ): z.output<Schema> | undefined {
     const result = schema.safeParse(value);
     if (result.success) return result.data;
-    for (const problem of schemaProblems(source, node, result.error.issues)) this.problems.push(problem);
+    this.problems.pushAll(schemaProblems(source, node, result.error.issues));
     return undefined;
   }
 }

@@ -2,7 +2,7 @@
  * What stands under `ports`: `tcp/443`, `udp/8000-8100`, `icmp/echo-request`, `proto/47` → protocol and range.
  */
 import { nearestName } from "../yaml/suggestion.ts";
-import { Complaint } from "./complaint.ts";
+import { Complaint, quoted } from "./complaint.ts";
 import { MAX_ICMP_TYPE, MAX_PORT, MAX_PROTOCOL } from "./constants.ts";
 import {
   PROTO_DCCP,
@@ -87,11 +87,11 @@ export function parsePortSelector(text: string): PortSelector | Complaint {
     const protocol = range === undefined ? undefined : numberOf(range, MAX_PROTOCOL);
     if (protocol !== undefined) return wholeProtocol(protocol);
     return new Complaint(
-      `${JSON.stringify(text)} needs a protocol number from 0 to ${MAX_PROTOCOL}`,
+      `${quoted(text)} needs a protocol number from 0 to ${MAX_PROTOCOL}`,
       "expected one such as proto/47",
     );
   }
-  return new Complaint(`${JSON.stringify(text)} is not a port of a protocol`, hintFor(word, range));
+  return new Complaint(`${quoted(text)} is not a port of a protocol`, () => hintFor(word, range));
 }
 
 function hintFor(word: string, range: string | undefined): string {
@@ -119,10 +119,9 @@ function ranged(
   const to = dash < 0 ? from : numberOf(range.slice(dash + 1), max);
   if (from === undefined || to === undefined) {
     const what = names === undefined ? "a port" : "an ICMP type";
-    return new Complaint(`${JSON.stringify(text)} needs ${what} from 0 to ${max}`, rangeHint(protocol, range, names));
+    return new Complaint(`${quoted(text)} needs ${what} from 0 to ${max}`, () => rangeHint(protocol, range, names));
   }
-  if (from > to)
-    return new Complaint(`${JSON.stringify(text)} is a range that ends before it starts`, `write ${to}-${from}`);
+  if (from > to) return new Complaint(`${quoted(text)} is a range that ends before it starts`, `write ${to}-${from}`);
   return { protocol, ranged: true, from, to };
 }
 
@@ -154,13 +153,11 @@ export function parseProtocol(text: string): number | Complaint {
   if (known !== undefined) return known;
   const number = numberOf(text.startsWith("proto/") ? text.slice("proto/".length) : text, MAX_PROTOCOL);
   if (number !== undefined) return number;
-  const nearest = nearestName(text, KNOWN_WORDS);
-  return new Complaint(
-    `${JSON.stringify(text)} is not a protocol`,
-    nearest === undefined || nearest === "proto"
-      ? "expected tcp, udp, sctp, dccp, udplite, icmp, icmpv6 or a number from 0 to 255"
-      : `did you mean ${JSON.stringify(nearest)}?`,
-  );
+  return new Complaint(`${quoted(text)} is not a protocol`, () => {
+    const nearest = nearestName(text, KNOWN_WORDS);
+    if (nearest !== undefined && nearest !== "proto") return `did you mean ${JSON.stringify(nearest)}?`;
+    return "expected tcp, udp, sctp, dccp, udplite, icmp, icmpv6 or a number from 0 to 255";
+  });
 }
 
 /** `tcp`, `icmpv6` or `proto/47`. */

@@ -13,12 +13,25 @@ export class ProblemList {
     return this.#problems.length;
   }
 
+  /** Nothing more is taken: it is pointless to go on looking. */
+  get full(): boolean {
+    return this.#problems.length >= MAX_PROBLEMS;
+  }
+
   push(problem: PolicyProblem): void {
-    if (this.#problems.length < MAX_PROBLEMS) this.#problems.push(problem);
+    if (!this.full) this.#problems.push(problem);
+  }
+
+  /** Takes as many as there is room for. */
+  pushAll(problems: Iterable<PolicyProblem>): void {
+    for (const problem of problems) {
+      this.push(problem);
+      if (this.full) return;
+    }
   }
 
   add(source: SourceText, offset: number, message: string, hint?: string): void {
-    if (this.#problems.length < MAX_PROBLEMS) this.push(source.problem(offset, message, hint));
+    if (!this.full) this.push(source.problem(offset, message, hint));
   }
 
   at({ source, offset }: Place, message: string, hint?: string): void {

@@ -6,7 +6,7 @@
  */
 import { type UnixMs, unixMs } from "../units.ts";
 import { nearestName } from "../yaml/suggestion.ts";
-import { Complaint } from "./complaint.ts";
+import { Complaint, quoted } from "./complaint.ts";
 import { MINUTES_A_DAY, SCHEDULE_HORIZON_DAYS } from "./constants.ts";
 
 /** Minutes since midnight; `to` is exclusive, and before `from` when the range goes over midnight. */
@@ -104,11 +104,11 @@ const TIMESTAMP = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|
 /** Reads an RFC 3339 timestamp; its offset must be there, because a file has no time zone of its own. */
 export function parseTimestamp(text: string): UnixMs | Complaint {
   const hint = "expected a date, a time and an offset, such as 2026-12-31T18:00:00+01:00 or 2026-12-31T17:00:00Z";
-  if (!TIMESTAMP.test(text)) return new Complaint(`${JSON.stringify(text)} is not a point in time`, hint);
+  if (!TIMESTAMP.test(text)) return new Complaint(`${quoted(text)} is not a point in time`, hint);
   try {
     return unixMs(Temporal.Instant.from(text).epochMilliseconds);
   } catch {
-    return new Complaint(`${JSON.stringify(text)} is a point in time that no calendar has`, hint);
+    return new Complaint(`${quoted(text)} is a point in time that no calendar has`, hint);
   }
 }
 
@@ -120,12 +120,11 @@ export function parseDays(text: string): number | Complaint {
   const from = DAY_NAMES.indexOf(first) + 1;
   const to = DAY_NAMES.indexOf(last) + 1;
   if (from === 0 || to === 0 || rest.length > 0) {
-    const nearest = nearestName(text.slice(0, 3), DAY_NAMES);
-    const hint =
-      nearest === undefined
-        ? "expected mon, tue, wed, thu, fri, sat, sun or a range such as mon-fri"
-        : `did you mean "${nearest}"?`;
-    return new Complaint(`${JSON.stringify(text)} is not a day of the week`, hint);
+    return new Complaint(`${quoted(text)} is not a day of the week`, () => {
+      const nearest = nearestName(text.slice(0, 3), DAY_NAMES);
+      if (nearest !== undefined) return `did you mean "${nearest}"?`;
+      return "expected mon, tue, wed, thu, fri, sat, sun or a range such as mon-fri";
+    });
   }
   let days = 0;
   for (let day = from; ; day = (day % 7) + 1) {
@@ -140,12 +139,11 @@ const HOURS = /^([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)$/;
 export function parseHours(text: string): HourRange | Complaint {
   const hint = "expected a range such as 08:00-18:00, 22:00-06:00 or 00:00-24:00";
   const match = HOURS.exec(text);
-  if (match === null) return new Complaint(`${JSON.stringify(text)} is not a range of hours`, hint);
+  if (match === null) return new Complaint(`${quoted(text)} is not a range of hours`, hint);
   const from = Number(match[1]) * 60 + Number(match[2]);
   const to = Number(match[3]) * 60 + Number(match[4]);
-  if (from >= MINUTES_A_DAY || to > MINUTES_A_DAY)
-    return new Complaint(`${JSON.stringify(text)} goes beyond 24:00`, hint);
-  if (from === to) return new Complaint(`${JSON.stringify(text)} is empty`, hint);
+  if (from >= MINUTES_A_DAY || to > MINUTES_A_DAY) return new Complaint(`${quoted(text)} goes beyond 24:00`, hint);
+  if (from === to) return new Complaint(`${quoted(text)} is empty`, hint);
   return { from, to };
 }
 
@@ -154,9 +152,11 @@ export function parseTimezone(text: string): string | Complaint {
   try {
     return Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(text).timeZoneId;
   } catch {
-    const nearest = nearestName(text, Intl.supportedValuesOf("timeZone"));
-    const hint =
-      nearest === undefined ? "expected an IANA name such as Europe/Berlin or UTC" : `did you mean "${nearest}"?`;
-    return new Complaint(`${JSON.stringify(text)} is not a time zone`, hint);
+    return new Complaint(`${quoted(text)} is not a time zone`, () => {
+      const nearest = nearestName(text, Intl.supportedValuesOf("timeZone"));
+      return nearest === undefined
+        ? "expected an IANA name such as Europe/Berlin or UTC"
+        : `did you mean "${nearest}"?`;
+    });
   }
 }

@@ -3,44 +3,59 @@ import type * as z from "zod";
 import { describeNode, keyOffsetOf, type YamlNode } from "../yaml/node.ts";
 import type { SourceText } from "../yaml/source.ts";
 import { didYouMean } from "../yaml/suggestion.ts";
+import { Complaint, quoted } from "./complaint.ts";
 import type { PolicyProblem } from "./problem.ts";
 
 type Issue = z.core.$ZodIssue;
 
-/** Issues about `node` as problems in `source`. */
-export function schemaProblems(source: SourceText, node: YamlNode, issues: readonly Issue[]): PolicyProblem[] {
-  return issues.flatMap((issue) => problemsOf(source, node, issue));
+/** Issues about `node` as problems in `source`, made as they are asked for: there may be very many. */
+export function* schemaProblems(
+  source: SourceText,
+  node: YamlNode,
+  issues: readonly Issue[],
+): Generator<PolicyProblem, void, undefined> {
+  for (const issue of issues) yield* problemsOf(source, node, issue);
 }
 
-function problemsOf(source: SourceText, root: YamlNode, issue: Issue): PolicyProblem[] {
+function* problemsOf(source: SourceText, root: YamlNode, issue: Issue): Generator<PolicyProblem, void, undefined> {
   const { node, missing } = nodeAt(root, issue.path);
-  const problem = (message: string, hint?: string): PolicyProblem[] => [source.problem(node.offset, message, hint)];
-  if (missing !== undefined) return problem(`${JSON.stringify(missing)} is missing`, expectation(issue));
+  const problem = (message: string, hint?: string): PolicyProblem => source.problem(node.offset, message, hint);
+  if (missing !== undefined) {
+    yield problem(`${JSON.stringify(missing)} is missing`, expectation(issue));
+    return;
+  }
   switch (issue.code) {
     case "unrecognized_keys":
-      return issue.keys.map((key) =>
-        source.problem(
-          keyOffsetOf(node, [], key),
-          `unknown key ${JSON.stringify(key)}`,
-          unknownKeyHint(key, issue.message),
-        ),
-      );
+      for (const key of issue.keys) {
+        const offset = keyOffsetOf(node, [], key);
+        yield source.problem(offset, `unknown key ${quoted(key)}`, unknownKeyHint(key, issue.message));
+      }
+      return;
     case "invalid_union": {
       const branch = issue.errors.find((errors) =>
         errors.some((inner) => inner.path.length > 0 || inner.code !== "invalid_type"),
       );
-      if (branch === undefined) return problem(`found ${describeNode(node)}`, issue.message);
-      return schemaProblems(source, node, branch);
+      if (branch === undefined) yield problem(`found ${describeNode(node)}`, issue.message);
+      else yield* schemaProblems(source, node, branch);
+      return;
     }
     case "invalid_value": {
       const hint = node.kind === "scalar" ? didYouMean(node.text, issue.values.map(String)) : undefined;
-      return problem(`found ${describeNode(node)}`, hint ?? expectation(issue));
+      yield problem(`found ${describeNode(node)}`, hint ?? expectation(issue));
+      return;
     }
     case "custom":
-      return problem(issue.message, typeof issue.params?.["hint"] === "string" ? issue.params["hint"] : undefined);
+      yield problem(issue.message, complaintOf(issue)?.hint);
+      return;
     default:
-      return problem(`found ${describeNode(node)}`, expectation(issue));
+      yield problem(`found ${describeNode(node)}`, expectation(issue));
   }
+}
+
+/** What `parsed` in `schema.ts` puts into its issues. */
+function complaintOf({ params }: z.core.$ZodIssueCustom): Complaint | undefined {
+  const complaint: unknown = params?.["complaint"];
+  return complaint instanceof Complaint ? complaint : undefined;
 }
 
 /** The node at the end of the path, or the nearest one above and the key that it lacks. */
@@ -74,6 +89,11 @@ const TYPE_WORDS = new Map([
   ["string", "a string"],
 ]);
 
+const UNIT_OF = new Map([
+  ["array", " entries"],
+  ["string", " characters"],
+]);
+
 function expectation(issue: Issue): string | undefined {
   switch (issue.code) {
     case "invalid_type":
@@ -85,9 +105,7 @@ function expectation(issue: Issue): string | undefined {
     case "too_small":
       return issue.origin === "array" ? "expected at least one entry" : `expected at least ${issue.minimum}`;
     case "too_big":
-      return issue.origin === "string"
-        ? `expected at most ${issue.maximum} characters`
-        : `expected at most ${issue.maximum}`;
+      return `expected at most ${issue.maximum}${UNIT_OF.get(issue.origin) ?? ""}`;
     default:
       return issue.message;
   }

@@ -8,7 +8,7 @@
 import * as z from "zod";
 import { parsePrefix } from "./address.ts";
 import type { Prefix } from "./address.ts";
-import { Complaint } from "./complaint.ts";
+import { Complaint, quoted } from "./complaint.ts";
 import {
   MAX_ICMP_TYPE,
   MAX_NAME_LENGTH,
@@ -17,16 +17,17 @@ import {
   MAX_RATE,
   MAX_SESSIONS_LIMIT,
   MAX_TEXT_LENGTH,
+  MAX_WINDOW_PARTS,
 } from "./constants.ts";
 import { parsePortSelector, parseProtocol } from "./port-selector.ts";
 import { parseDays, parseHours, parseTimestamp, parseTimezone } from "./schedule.ts";
 
-/** A string that `parse` turns into a value; its complaint becomes the issue's message and hint. */
+/** A string that `parse` turns into a value; its complaint goes with the issue. */
 function parsed<Value>(parse: (text: string) => Value | Complaint) {
   return z.string().transform((text, context): Value => {
     const value = parse(text);
     if (!(value instanceof Complaint)) return value;
-    context.addIssue({ code: "custom", message: value.message, params: { hint: value.hint } });
+    context.addIssue({ code: "custom", message: value.message, params: { complaint: value } });
     return z.NEVER;
   });
 }
@@ -38,7 +39,7 @@ function strict<Shape extends z.ZodRawShape>(shape: Shape) {
 
 function oneOrMany<Schema extends z.ZodType>(schema: Schema, expected: string) {
   return z
-    .union([schema, z.array(schema).min(1)], { error: expected })
+    .union([schema, z.array(schema).min(1).max(MAX_WINDOW_PARTS)], { error: expected })
     .transform((value) => (Array.isArray(value) ? value : [value]));
 }
 
@@ -51,15 +52,15 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 export function parseName(text: string): string | Complaint {
   if (text === "") return new Complaint("an empty name", "expected at least one character");
   if (text.length > MAX_NAME_LENGTH) return new Complaint(`a name longer than ${MAX_NAME_LENGTH} characters`);
-  if (CONTROL.test(text)) return new Complaint(`the name ${JSON.stringify(text)} has control characters`);
-  if (text.trim() !== text) return new Complaint(`the name ${JSON.stringify(text)} begins or ends with a space`);
+  if (CONTROL.test(text)) return new Complaint(`the name ${quoted(text)} has control characters`);
+  if (text.trim() !== text) return new Complaint(`the name ${quoted(text)} begins or ends with a space`);
   return text;
 }
 
 export function parseDestinationName(text: string): string | Complaint {
   if (text.length <= MAX_NAME_LENGTH && DESTINATION_NAME.test(text)) return text;
   return new Complaint(
-    `${JSON.stringify(text)} cannot be the name of a destination`,
+    `${quoted(text)} cannot be the name of a destination`,
     "expected a letter, then letters, digits, dots, dashes and underscores",
   );
 }
@@ -83,7 +84,7 @@ function parseRate(text: string): number | Complaint {
   const rate = match === null ? 0 : Number(match[1]) * (RATE_UNITS.get(match[2] ?? "") ?? 0);
   if (rate >= 1 && rate <= MAX_RATE) return rate;
   return new Complaint(
-    `${JSON.stringify(text)} is not a rate`,
+    `${quoted(text)} is not a rate`,
     "expected bits per second from 1 to 1T, such as 500k, 10M or 1G",
   );
 }
