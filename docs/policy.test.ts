@@ -6,10 +6,14 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { compilePolicy } from "../shared/policy/compile.ts";
 import {
+  MAX_GROUPS_OF_CLIENT,
   MAX_INCLUDE_DEPTH,
+  MAX_NAME_DEPTH,
   MAX_POLICY_BYTES,
   MAX_POLICY_FILES,
   MAX_RULE_DESTINATIONS,
+  MAX_SCHEDULES,
+  MAX_WINDOW_PARTS,
 } from "../shared/policy/constants.ts";
 import { parsePolicy } from "../shared/policy/parse.ts";
 import { runTests } from "../shared/policy/policy-tests.ts";
@@ -60,6 +64,10 @@ test("the page names the limits", () => {
     count(MAX_YAML_NODES),
     count(MAX_RULE_DESTINATIONS),
     `nesting of YAML | ${MAX_YAML_DEPTH}`,
+    `stand for names | ${MAX_NAME_DEPTH} deep`,
+    `groups of one client | ${MAX_GROUPS_OF_CLIENT}`,
+    `different schedules | ${count(MAX_SCHEDULES)}`,
+    `in one schedule | ${MAX_WINDOW_PARTS}`,
   ]) {
     assert.ok(PAGE.includes(limit), limit);
   }

@@ -13,6 +13,8 @@ export const MAX_INCLUDE_DEPTH = 8;
 export const MAX_PROBLEMS = 100;
 /** Problems that may come with a "did you mean …?" over all names of a policy: 10,000 names take some 10 ms. */
 export const MAX_SUGGESTIONS = 20;
+/** Names among which a misspelt one is looked for. */
+export const MAX_SUGGESTED_NAMES = 20_000;
 
 // The compiled form
 

@@ -30,7 +30,7 @@ function checkMembers(document: PolicyDocument, group: PolicyGroup, problems: Pr
     if (seen.has(name)) problems.at(place, `${member} stands twice in group ${JSON.stringify(group.name)}`);
     seen.add(name);
     if (document.clients.has(name)) continue;
-    const hint = problems.suggestion(name, document.clients.keys()) ?? "add it under clients";
+    const hint = problems.suggestion(name, document.clients) ?? "add it under clients";
     problems.at(place, `${member} of group ${JSON.stringify(group.name)} is not a client`, hint);
   }
 }
@@ -95,7 +95,7 @@ export function checkTests(document: PolicyDocument, problems: ProblemList): voi
   for (const { client, place } of document.tests) {
     if (problems.full) return;
     if (document.clients.has(client)) continue;
-    const hint = problems.suggestion(client, document.clients.keys());
+    const hint = problems.suggestion(client, document.clients);
     problems.at(place, `the test asks about ${JSON.stringify(client)}, who is not a client`, hint);
   }
 }

@@ -89,8 +89,7 @@ export class DestinationNames {
     const offset = (list?.kind === "sequence" ? list.items[index] : list)?.offset ?? 0;
     const definition = this.#definitions.get(name);
     if (definition === undefined) {
-      const hint =
-        this.#problems.suggestion(name, this.#definitions.keys()) ?? "define it under the top-level destinations";
+      const hint = this.#problems.suggestion(name, this.#definitions) ?? "define it under the top-level destinations";
       this.#problems.add(source, offset, `destination ${JSON.stringify(name)} is not defined`, hint);
       return [];
     }

@@ -2,7 +2,7 @@
 import { describeNode, type YamlNode } from "../yaml/node.ts";
 import type { SourceText } from "../yaml/source.ts";
 import { didYouMean } from "../yaml/suggestion.ts";
-import { MAX_PROBLEMS, MAX_SUGGESTIONS } from "./constants.ts";
+import { MAX_PROBLEMS, MAX_SUGGESTED_NAMES, MAX_SUGGESTIONS } from "./constants.ts";
 import type { Place } from "./document.ts";
 import type { PolicyProblem } from "./problem.ts";
 
@@ -38,9 +38,10 @@ export class ProblemList {
     this.add(source, offset, message, hint);
   }
 
-  /** "did you mean …?", for the first problems only: with many names it is slow. */
-  suggestion(name: string, known: Iterable<string>): string | undefined {
-    return this.#problems.length < MAX_SUGGESTIONS ? didYouMean(name, known) : undefined;
+  /** "did you mean …?", for the first problems only, and not among very many names: it would take seconds. */
+  suggestion(name: string, known: ReadonlyMap<string, unknown>): string | undefined {
+    if (this.#problems.length >= MAX_SUGGESTIONS || known.size > MAX_SUGGESTED_NAMES) return undefined;
+    return didYouMean(name, known.keys());
   }
 
   /** A node of the wrong kind. */
