@@ -101,9 +101,25 @@ export class Acceptor {
       else if (protocol === "zgate-lane") this.#openLane(visit, stream);
       else stream.respond(stream.field(":method") === "CONNECT" ? 501 : 404, [], { end: true });
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      this.#refuse(visit, stream, error, protocol === "zgate-lane" ? "lane" : "session");
+      if (error instanceof Refusal) {
+        this.#refuse(visit, stream, error, protocol === "zgate-lane" ? "lane" : "session");
+      } else {
+        this.#fail(visit, error);
+      }
     }
+  }
+
+  /** A fault of ours, which this connection shall bear alone. */
+  #fail(visit: Visit, error: unknown): void {
+    if (visit.session !== undefined) {
+      this.#parts.sessions.fail(visit.session, error);
+      return;
+    }
+    this.#parts.log.error(
+      { err: error, remote: visit.http3.quic.remote },
+      "a connection failed by a fault of the relay",
+    );
+    visit.http3.close(HTTP3_CODE.H3_INTERNAL_ERROR, "the relay failed");
   }
 
   #openSession(visit: Visit, control: Http3Stream): void {
@@ -166,9 +182,11 @@ export class Acceptor {
     stream.respond(200);
     carrier.openLane(lane, new LaneSender(stream));
     const { sessions, uplink } = this.#parts;
-    uplink.attach(session, stream, maxFrameLength(agreement), (reason, broken) => {
-      if (broken) sessions.end(session, "protocol-error", HTTP3_CODE.H3_MESSAGE_ERROR, `lane ${lane}: ${reason}`);
-      else sessions.end(session, "client", HTTP3_CODE.H3_NO_ERROR, `lane ${lane}: ${reason}`);
+    uplink.attach(session, stream, maxFrameLength(agreement), {
+      onEnded: (reason) => sessions.end(session, "client", HTTP3_CODE.H3_NO_ERROR, `lane ${lane}: ${reason}`),
+      onBroken: (reason) =>
+        sessions.end(session, "protocol-error", HTTP3_CODE.H3_MESSAGE_ERROR, `lane ${lane}: ${reason}`),
+      onFailed: (error) => sessions.fail(session, error),
     });
   }
 

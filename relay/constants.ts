@@ -121,3 +121,8 @@ export const EXPLAIN_FLOWS = 100;
 export const RATE_BURST_MS = 100;
 /** The least burst, bytes: four of the largest super-packets, or nothing would pass at low rates. */
 export const RATE_BURST_BYTES = 256 * 1024;
+
+// Control stream
+
+/** ADDRESS_REQUESTs of a session a second: an orderly client sends one, each is answered with both addresses. */
+export const ADDRESS_REQUESTS_PER_SECOND = 10;

@@ -24,6 +24,7 @@ import { limitRoutes } from "../shared/tunnel/route-limit.ts";
 import { unixMs } from "../shared/units.ts";
 import type { UnixMs } from "../shared/units.ts";
 import type { AuditLog } from "./audit-log.ts";
+import { ADDRESS_REQUESTS_PER_SECOND } from "./constants.ts";
 import { COUNTER } from "./counters.ts";
 import type { Counters } from "./counters.ts";
 import { DatagramCarrier } from "./datagram-carrier.ts";
@@ -33,6 +34,7 @@ import type { Lease, LeasePool } from "./lease-pool.ts";
 import type { LivePolicy } from "./live-policy.ts";
 import type { EndReason, Session } from "./session.ts";
 import { SessionTable } from "./session-table.ts";
+import { TokenBucket } from "./token-bucket.ts";
 import type { Uplink } from "./uplink.ts";
 
 export interface RegistryParts {
@@ -48,6 +50,7 @@ export interface RegistryParts {
 /** What the registry keeps of a session beside the session itself. */
 interface Channel {
   readonly capsules: CapsuleChannel;
+  readonly requests: TokenBucket;
   /** The ROUTE_ADVERTISEMENT that was sent last. */
   advertised: Uint8Array;
 }
@@ -94,17 +97,19 @@ export class SessionRegistry {
     this.#table.add(session);
     this.#parts.flowAudit.follow(session);
     const capsules = new CapsuleChannel(session.control, {
-      onCapsule: (type, value) => this.#capsule(session, type, value),
+      onCapsule: (type, value) => this.#contain(session, () => this.#capsule(session, type, value)),
       onEnd: (reason) => this.end(session, "client", HTTP3_CODE.H3_NO_ERROR, reason),
       onFault: (error) => this.end(session, "protocol-error", HTTP3_CODE.H3_DATAGRAM_ERROR, error.message),
     });
     const { carrier } = session;
     if (carrier instanceof DatagramCarrier) {
       carrier.sendCapsule = (capsule) => capsules.send(capsule);
-      session.control.onDatagram = (slab, from, to) => this.#parts.uplink.datagram(session, slab, from, to);
+      session.control.onDatagram = (slab, from, to) =>
+        this.#contain(session, () => this.#parts.uplink.datagram(session, slab, from, to));
     }
     const advertised = routesOf(session);
-    this.#channels.set(session, { capsules, advertised });
+    const requests = new TokenBucket(ADDRESS_REQUESTS_PER_SECOND, ADDRESS_REQUESTS_PER_SECOND);
+    this.#channels.set(session, { capsules, requests, advertised });
     this.#send(session, encodeAddressAssign(assignment(session.lease, new Map())));
     this.#send(session, advertised);
     const { identity, lease } = session;
@@ -134,6 +139,15 @@ export class SessionRegistry {
   end(session: Session, reason: EndReason, code: number, detail: string): void {
     if (!this.#remove(session, reason, detail)) return;
     session.http3.close(code, detail);
+  }
+
+  /** Ends a session that met a fault of ours: the others go on. */
+  fail(session: Session, error: unknown): void {
+    this.#parts.log.error(
+      { err: error, session: session.id, client: session.client },
+      "a session failed by a fault of the relay",
+    );
+    this.end(session, "internal-error", HTTP3_CODE.H3_INTERNAL_ERROR, "the relay failed");
   }
 
   /** The connection of a session is gone. */
@@ -203,6 +217,16 @@ export class SessionRegistry {
     this.end(session, "protocol-error", HTTP3_CODE.H3_EXCESSIVE_LOAD, "the client does not read its control stream");
   }
 
+  /** Runs a handler of what a client sent. What it says of the client is thrown on; a fault of ours ends the session. */
+  #contain(session: Session, handler: () => void): void {
+    try {
+      handler();
+    } catch (error) {
+      if (error instanceof ZgateError) throw error;
+      this.fail(session, error);
+    }
+  }
+
   #capsule(session: Session, type: number, value: Uint8Array): void {
     switch (type) {
       case CAPSULE_DATAGRAM:
@@ -211,6 +235,9 @@ export class SessionRegistry {
         this.#parts.uplink.datagram(session, value, 0, value.length);
         return;
       case CAPSULE_ADDRESS_REQUEST: {
+        if (this.#channels.get(session)?.requests.take(1, performance.now()) === false) {
+          throw new ZgateError("ZG_CAPSULE", `more than ${ADDRESS_REQUESTS_PER_SECOND} ADDRESS_REQUESTs a second`);
+        }
         const ids = new Map(decodeAddressRequest(value).map(({ requestId, prefix }) => [prefix.version, requestId]));
         this.#send(session, encodeAddressAssign(assignment(session.lease, ids)));
         return;

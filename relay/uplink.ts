@@ -35,8 +35,15 @@ export interface UplinkParts {
   readonly flowAudit: FlowAudit;
 }
 
-/** A lane ended; `broken`: because its client broke the framing. */
-export type LaneEnd = (reason: string, broken: boolean) => void;
+/** How a lane ends. */
+export interface LaneEvents {
+  /** Between two frames. */
+  onEnded(reason: string): void;
+  /** Its client broke the framing. */
+  onBroken(reason: string): void;
+  /** A fault of ours, which this session shall bear alone. */
+  onFailed(error: unknown): void;
+}
 
 export class Uplink {
   readonly #parts: UplinkParts;
@@ -52,11 +59,17 @@ export class Uplink {
   }
 
   /** Reads a lane's frames, of at most `maxLength` bytes, from now on. */
-  attach(session: Session, source: LaneSource, maxLength: number, onEnd: LaneEnd): void {
+  attach(session: Session, source: LaneSource, maxLength: number, events: LaneEvents): void {
     this.#parts.pump.attach(source, maxLength, {
-      frames: (slab, from, reader) => this.#frames(session, slab, from, reader),
-      ended: (reason) => onEnd(reason, false),
-      broken: (reason) => onEnd(reason, true),
+      frames: (slab, from, reader) => {
+        try {
+          this.#frames(session, slab, from, reader);
+        } catch (error) {
+          events.onFailed(error);
+        }
+      },
+      ended: (reason) => events.onEnded(reason),
+      broken: (reason) => events.onBroken(reason),
     });
   }
 
