@@ -243,8 +243,24 @@ test("a relay is asked by --live, and told by reload", async () => {
     explain: (question) => {
       asked.push(question);
       const traffic = { packets: 2, bytes: 120 };
-      const flow = { session: "a1", src: "10.77.0.2", srcPort: 4242, state: "denied", idleMs: 12, up: traffic, down: traffic } as const;
-      return { action: "deny", ruleId: "deny-default", reason: "no", generation: 7, rule: null, passed: [], flows: [flow] };
+      const flow = {
+        session: "a1",
+        src: "10.77.0.2",
+        srcPort: 4242,
+        state: "denied",
+        idleMs: 12,
+        up: traffic,
+        down: traffic,
+      } as const;
+      return {
+        action: "deny",
+        ruleId: "deny-default",
+        reason: "no",
+        generation: 7,
+        rule: null,
+        passed: [],
+        flows: [flow],
+      };
     },
   };
   const server = await LoopbackServer.open({ host: "127.0.0.1", port: 0 }, buildAdmin(target));
@@ -260,7 +276,7 @@ test("a relay is asked by --live, and told by reload", async () => {
   assert.deepEqual(asked, [{ client: "a", dst: "10.0.0.1", proto: "tcp", port: 22 }]);
   assert.equal(
     explained.stdout,
-    'a to 10.0.0.1 tcp/22: deny by deny-default, policy generation 7\nreason: no\nflow from 10.77.0.2:4242: denied, idle for 12 ms, up 2 packets (120 bytes), down 2 packets (120 bytes)\n',
+    "a to 10.0.0.1 tcp/22: deny by deny-default, policy generation 7\nreason: no\nflow from 10.77.0.2:4242: denied, idle for 12 ms, up 2 packets (120 bytes), down 2 packets (120 bytes)\n",
   );
   assert.deepEqual(reloaded, { status: 0, stdout: "in force: generation 7\na: + 10.0.0.0/8  tcp/443\n", stderr: "" });
   assert.deepEqual(refused, {
