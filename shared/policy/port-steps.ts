@@ -82,12 +82,11 @@ export class StepPainter {
       this.#starts[count++] = from;
       if (end !== END_OF_KEYS) this.#starts[count++] = end;
     }
-    const borders = this.#starts.subarray(0, count);
-    borders.sort();
+    sortNumbers(this.#starts, count);
     let kept = 1;
     for (let index = 1; index < count; index++) {
-      const border = borders[index] ?? 0;
-      if (border !== borders[kept - 1]) borders[kept++] = border;
+      const border = this.#starts[index] ?? 0;
+      if (border !== this.#starts[kept - 1]) this.#starts[kept++] = border;
     }
     this.#count = kept;
     this.#owners.fill(NOBODY, 0, kept);
@@ -185,6 +184,23 @@ export class StepPainter {
 
 const NOBODY = -1;
 const LISTED = -2;
+
+/** Up to so many numbers are sorted faster by insertion; most prefixes have fewer borders. */
+const FEW_NUMBERS = 32;
+
+/** Sorts the first `count` numbers. */
+function sortNumbers(numbers: Int32Array, count: number): void {
+  if (count > FEW_NUMBERS) {
+    numbers.subarray(0, count).sort();
+    return;
+  }
+  for (let index = 1; index < count; index++) {
+    const number = numbers[index] ?? 0;
+    let at = index;
+    for (; at > 0 && (numbers[at - 1] ?? 0) > number; at--) numbers[at] = numbers[at - 1] ?? 0;
+    numbers[at] = number;
+  }
+}
 
 /** Two lists in the order of their rules as one. */
 export function mergeEntries(one: readonly PortEntry[], other: readonly PortEntry[]): readonly PortEntry[] {

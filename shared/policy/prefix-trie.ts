@@ -52,7 +52,9 @@ interface TrieEntry {
   readonly least: number;
   /** Where its record is; `NO_RECORD` until it is written, and the next two with it. */
   record: number;
-  /** Its own rules, and those of shorter prefixes that it has inherited. */
+  /** There are longer prefixes inside it. */
+  isParent: boolean;
+  /** For those: its own rules, and those of shorter prefixes that it has inherited. */
   local: readonly PortEntry[];
   /** The shorter prefix at which the rules go on that it has not inherited. */
   chain: TrieEntry | undefined;
@@ -182,7 +184,7 @@ class TrieWriter {
     this.#painter.write(this.#code, record + starts);
     entry.record = record;
     entry.chain = chain;
-    entry.local = this.#painter.survivors();
+    if (entry.isParent) entry.local = this.#painter.survivors();
     return record;
   }
 }
@@ -199,8 +201,19 @@ function distinctPrefixes(destinations: readonly RuleDestination[]): TrieEntry[]
       parent = current;
       while (parent !== undefined && commonBits(parent.prefix, prefix) < parent.depth) parent = parent.parent;
       const least = Math.min(parent?.least ?? NO_DECISION, ports[0]?.decision ?? NO_DECISION);
-      current = { prefix, depth, parent, ports: [], least, record: NO_RECORD, local: [], chain: undefined };
+      current = {
+        prefix,
+        depth,
+        parent,
+        ports: [],
+        least,
+        record: NO_RECORD,
+        isParent: false,
+        local: [],
+        chain: undefined,
+      };
       entries.push(current);
+      if (parent !== undefined) parent.isParent = true;
     }
     for (const entry of ports) current.ports.push(entry);
   }
