@@ -9,6 +9,7 @@ import { FileWatch } from "../shared/host/file-watch.ts";
 import type { CompiledPolicy } from "../shared/policy/compile.ts";
 import type { PolicyDocument } from "../shared/policy/document.ts";
 import { type LoadedPolicy, loadPolicyFile } from "../shared/policy/load.ts";
+import { PolicyError } from "../shared/policy/problem.ts";
 import { type UnixMs, unixMs } from "../shared/units.ts";
 import { MAX_TIMER_MS } from "./constants.ts";
 
@@ -91,6 +92,8 @@ export class LivePolicy {
       this.#swap();
       outcome = { applied: true, generation: this.#generation, previous };
     } catch (error) {
+      // What a refused policy includes is watched too: the file that is missing may be what comes next.
+      if (error instanceof PolicyError) this.#watch.follow([...new Set([...this.#loaded.files, ...error.files])]);
       outcome = { applied: false, generation: this.#generation, error };
     }
     this.#events.onReload(trigger, outcome);
