@@ -26,7 +26,7 @@ import { parseConnectIpPath, parseLanePath } from "../shared/tunnel/request-path
 import type { AuditLog } from "./audit-log.ts";
 import { LaneCarrier } from "./carrier.ts";
 import { CONTROL_TIMEOUT_MS, DEFAULT_CLIENT_SESSIONS, DRAIN_RETRY_AFTER_S, POOL_RETRY_AFTER_S } from "./constants.ts";
-import { COUNTER, handshakeCounter } from "./counters.ts";
+import { COUNTER, frameErrorCounter, handshakeCounter } from "./counters.ts";
 import type { CounterName, Counters } from "./counters.ts";
 import { DatagramCarrier } from "./datagram-carrier.ts";
 import type { Lease, LeasePool } from "./lease-pool.ts";
@@ -181,11 +181,13 @@ export class Acceptor {
     if (carrier.hasLane(lane)) throw new Refusal(409, "lane-taken", `lane ${lane} is open already`);
     stream.respond(200);
     carrier.openLane(lane, new LaneSender(stream));
-    const { sessions, uplink } = this.#parts;
+    const { sessions, uplink, counters } = this.#parts;
     uplink.attach(session, stream, maxFrameLength(agreement), {
       onEnded: (reason) => sessions.end(session, "client", HTTP3_CODE.H3_NO_ERROR, `lane ${lane}: ${reason}`),
-      onBroken: (reason) =>
-        sessions.end(session, "protocol-error", HTTP3_CODE.H3_MESSAGE_ERROR, `lane ${lane}: ${reason}`),
+      onBroken: (reason) => {
+        counters.add(frameErrorCounter(reason));
+        sessions.end(session, "protocol-error", HTTP3_CODE.H3_MESSAGE_ERROR, `lane ${lane}: ${reason}`);
+      },
       onFailed: (error) => sessions.fail(session, error),
     });
   }

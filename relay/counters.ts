@@ -52,8 +52,6 @@ export const FAMILIES = {
       "no-flow",
       /** The session cannot keep up: its own queue is full. */
       "queue-full",
-      /** The session is ending. */
-      "session-closing",
       /** The kernel's queue behind the TUN device is full. */
       "tun-overflow",
       /** The kernel refused the packet. */
@@ -72,7 +70,7 @@ export const FAMILIES = {
     metric: "zgate_frame_errors_total",
     help: "Lane frames that ended their session",
     label: "reason",
-    names: ["empty", "too-long", "bad-header"],
+    names: ["empty", "too-long", "cut-off", "bad-offload-header"],
   },
   flows: {
     metric: "zgate_flows_total",
@@ -92,7 +90,7 @@ export const FAMILIES = {
     metric: "zgate_answers_total",
     help: "Packets that the relay made itself, to say why another one did not pass",
     label: "kind",
-    names: ["icmp-prohibited", "icmp-unreachable", "icmp-too-big", "tcp-reset", "suppressed"],
+    names: ["icmp-prohibited", "icmp-too-big", "tcp-reset", "suppressed"],
   },
   handshakes: {
     metric: "zgate_handshakes_total",
@@ -185,6 +183,14 @@ const COUNTER_COUNT = Object.values(FAMILIES).reduce((sum, family) => sum + fami
 /** The counter of a malformed packet. */
 export function malformedCounter(fault: PacketFault): CounterIndex {
   return COUNTER.malformed[PACKET_FAULTS[fault] ?? "none"];
+}
+
+/** The counter of a broken lane, from the reason that `FrameSink.broken` was given. */
+export function frameErrorCounter(reason: string): CounterIndex {
+  if (reason === "empty frame") return COUNTER.frameErrors.empty;
+  if (reason === "frame too long") return COUNTER.frameErrors["too-long"];
+  if (reason.startsWith("the lane ended")) return COUNTER.frameErrors["cut-off"];
+  return COUNTER.frameErrors["bad-offload-header"];
 }
 
 /** The counter of a key-exchange group, by its TLS name. */

@@ -17,6 +17,7 @@ import { stopSignal } from "../shared/host/stop-signal.ts";
 import { createLogger } from "../shared/logging.ts";
 import { openQuicEndpoint } from "../shared/native/addon.ts";
 import type { HandshakeRefusal, QuicEndpoint, TlsMaterial } from "../shared/native/quic.ts";
+import type { TunStats } from "../shared/native/tun.ts";
 import { formatAddress, parsePrefix } from "../shared/packet/address.ts";
 import { hostEnrolment } from "../shared/pki/enrolment-host.ts";
 import { loadChangedTlsFiles, loadTlsFiles } from "../shared/pki/tls-files.ts";
@@ -171,6 +172,7 @@ class Relay {
     this.#every(HOUSEKEEPING_MS, () => {
       const nowMs = performance.now();
       for (const session of sessions) flowAudit.expire(session, nowMs);
+      this.#countDeviceDrops(tun.stats());
       sessions.endExpired(unixMs(Date.now()));
       leases.save();
     });
@@ -233,6 +235,13 @@ class Relay {
     endpoint.onConnection = (quic) => acceptor.accept(quic);
     endpoint.onRefused = (refusal) => this.#refused(refusal, audit);
     return endpoint;
+  }
+
+  /** The kernel's refusals since the last time; the device counts them itself. */
+  #countDeviceDrops({ overflowPackets, refusedPackets }: TunStats): void {
+    const { dropped } = COUNTER;
+    this.#counters.add(dropped["tun-overflow"], overflowPackets - this.#counters.get(dropped["tun-overflow"]));
+    this.#counters.add(dropped["tun-refused"], refusedPackets - this.#counters.get(dropped["tun-refused"]));
   }
 
   #refused({ remote, code, reason }: HandshakeRefusal, audit: AuditLog): void {
