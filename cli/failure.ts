@@ -45,7 +45,6 @@ const EXIT_CODE_OF: Readonly<Record<ErrorCode, number>> = {
   ZG_HTTP3: EXIT_CODES.peer,
   ZG_CAPSULE: EXIT_CODES.peer,
   ZG_NEGOTIATION: EXIT_CODES.peer,
-  ZG_FRAME: EXIT_CODES.peer,
   ZG_SESSION_REFUSED: EXIT_CODES.peer,
   ZG_AUDIT: EXIT_CODES.refused,
   ZG_POOL_EMPTY: EXIT_CODES.peer,

@@ -30,7 +30,6 @@ export const ERROR_CODES = {
   ZG_CONNECTION_CLOSED: "the connection is closed",
   ZG_HTTP3: "the peer broke HTTP/3",
   ZG_CAPSULE: "the peer sent a malformed capsule",
-  ZG_FRAME: "the peer sent a malformed frame",
   ZG_NEGOTIATION: "the peer answered with something that was not asked for",
   ZG_SESSION_REFUSED: "the relay refused the session",
   ZG_POOL_EMPTY: "no tunnel address is left to lease",
