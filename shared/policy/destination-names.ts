@@ -7,7 +7,7 @@ import { MAX_NAME_DEPTH, MAX_RULE_DESTINATIONS } from "./constants.ts";
 import type { Place } from "./document.ts";
 import type { ProblemList } from "./problem-list.ts";
 import { destinationSchema, parseDestinationName } from "./schema.ts";
-import { schemaProblems } from "./schema-problem.ts";
+import { checkShape } from "./schema-problem.ts";
 
 interface Definition {
   readonly place: Place;
@@ -40,11 +40,7 @@ export class DestinationNames {
       this.#problems.twice(source, keyOffset, `destination ${JSON.stringify(key)}`, before.place);
       return;
     }
-    const result = destinationSchema.safeParse(plainOf(node));
-    if (!result.success) {
-      this.#problems.pushAll(schemaProblems(source, node, result.error.issues));
-    }
-    const items = result.success ? result.data : [];
+    const items = checkShape(this.#problems, source, node, destinationSchema, plainOf(node)) ?? [];
     this.#definitions.set(key, { place: { source, offset: keyOffset }, node, items, state: "new", prefixes: [] });
   }
 

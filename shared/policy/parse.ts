@@ -8,33 +8,14 @@ import { entryOf, plainOf, type YamlEntry, type YamlMapping, type YamlNode } fro
 import { parseYaml } from "../yaml/parse.ts";
 import { SourceText } from "../yaml/source.ts";
 import { Complaint } from "./complaint.ts";
-import { MAX_SCHEDULES } from "./constants.ts";
 import { checkTests, checkWhole } from "./cross-check.ts";
 import { DestinationNames } from "./destination-names.ts";
-import type {
-  Action,
-  Limits,
-  Place,
-  PolicyClient,
-  PolicyDocument,
-  PolicyGroup,
-  PolicyRule,
-  PolicyTest,
-} from "./document.ts";
+import type { Action, Limits, Place, PolicyClient, PolicyDocument, PolicyGroup, PolicyTest } from "./document.ts";
 import { PolicyError, type PolicyProblem } from "./problem.ts";
 import { ProblemList } from "./problem-list.ts";
-import type { TimeCondition } from "./schedule.ts";
-import {
-  clientSchema,
-  fileSchema,
-  groupSchema,
-  parseName,
-  type ParsedClient,
-  type ParsedRule,
-  ruleSchema,
-  testSchema,
-} from "./schema.ts";
-import { schemaProblems } from "./schema-problem.ts";
+import { clientSchema, fileSchema, groupSchema, parseName, type ParsedClient, testSchema } from "./schema.ts";
+import { RuleParser } from "./rule-parser.ts";
+import { checkShape } from "./schema-problem.ts";
 import { testOf } from "./test-case.ts";
 
 /** A file that was read, and those that it includes, by their place among `include`. */
@@ -68,12 +49,12 @@ class PolicyParser {
   #defaultAction: Action = "deny";
   #metadata: Readonly<Record<string, unknown>> = {};
   readonly #names = new DestinationNames(this.problems);
+  readonly #rules = new RuleParser(this.problems, this.#names);
   readonly #clients = new Map<string, PolicyClient>();
   readonly #groups = new Map<string, PolicyGroup>();
   readonly #tests: PolicyTest[] = [];
   /** Sections wait here until every file's destinations are known. */
   readonly #waiting: (() => void)[] = [];
-  readonly #schedules = new Set<string>();
   #hasClients = false;
   #main: Place | undefined;
 
@@ -124,7 +105,7 @@ class PolicyParser {
       this.problems.add(source, root.offset, found, 'expected a policy that begins with version: "1.0"');
       return undefined;
     }
-    const top = this.#check(source, root, fileSchema, shallow(root));
+    const top = checkShape(this.problems, source, root, fileSchema, shallow(root));
     for (const entry of root.entries) {
       if (this.problems.full) break;
       this.#section(file, entry);
@@ -182,8 +163,8 @@ class PolicyParser {
     const place = this.#named(source, entry, "client", this.#clients);
     // `alice:` with nothing behind it is a client without rules of its own.
     const empty = entry.value.kind === "scalar" && entry.value.value === null;
-    const parsed = empty ? {} : this.#check(source, entry.value, clientSchema, withoutRules(entry.value));
-    const rules = this.#rules(source, entry.value);
+    const parsed = empty ? {} : checkShape(this.problems, source, entry.value, clientSchema, withoutRules(entry.value));
+    const rules = this.#rules.parseList(source, entry.value);
     if (place === undefined) return;
     const limits = limitsOf(parsed ?? {});
     this.#clients.set(entry.key, { name: entry.key, enabled: parsed?.enabled ?? true, limits, rules, place });
@@ -191,8 +172,8 @@ class PolicyParser {
 
   #group(source: SourceText, entry: YamlEntry): void {
     const place = this.#named(source, entry, "group", this.#groups);
-    const parsed = this.#check(source, entry.value, groupSchema, withoutRules(entry.value));
-    const rules = this.#rules(source, entry.value);
+    const parsed = checkShape(this.problems, source, entry.value, groupSchema, withoutRules(entry.value));
+    const rules = this.#rules.parseList(source, entry.value);
     if (place === undefined) return;
     const listed = entryOf(entry.value, "members")?.value;
     const members = (parsed?.members ?? []).map((name, index) => ({
@@ -226,88 +207,12 @@ class PolicyParser {
     return { source, offset: keyOffset };
   }
 
-  #rules(source: SourceText, owner: YamlNode): PolicyRule[] {
-    const list = entryOf(owner, "rules")?.value;
-    if (list?.kind !== "sequence") return [];
-    const rules: PolicyRule[] = [];
-    const places = new Map<string, Place>();
-    for (const node of list.items) {
-      if (this.problems.full) break;
-      const parsed = this.#check(source, node, ruleSchema, plainOf(node));
-      if (parsed === undefined) continue;
-      const place = { source, offset: node.offset };
-      const before = places.get(parsed.id);
-      if (before !== undefined) {
-        const idOffset = entryOf(node, "id")?.value.offset ?? node.offset;
-        this.problems.twice(source, idOffset, `rule id ${JSON.stringify(parsed.id)}`, before);
-        continue;
-      }
-      places.set(parsed.id, place);
-      rules.push(this.#rule(parsed, node, place));
-    }
-    return rules;
-  }
-
-  #rule(parsed: ParsedRule, node: YamlNode, place: Place): PolicyRule {
-    const { source } = place;
-    const destinations = entryOf(node, "destinations");
-    if (parsed.type === "default" && destinations !== undefined) {
-      const hint = "remove destinations, or write type: ip_cidr";
-      this.problems.add(source, destinations.keyOffset, "a rule of type default matches every address", hint);
-    }
-    if (parsed.type === "ip_cidr" && destinations === undefined) {
-      const hint = "write destinations: […], or type: default for every address";
-      this.problems.add(source, node.offset, "a rule of type ip_cidr needs destinations", hint);
-    }
-    if (parsed.not_before !== undefined && parsed.not_after !== undefined && parsed.not_before >= parsed.not_after) {
-      const offset = entryOf(node, "not_after")?.value.offset ?? node.offset;
-      this.problems.add(source, offset, "not_after is not later than not_before, so the rule would never be in force");
-    }
-    const reason = parsed.metadata?.["reason"];
-    return {
-      id: parsed.id,
-      action: parsed.action,
-      enabled: parsed.enabled ?? true,
-      destinations:
-        parsed.type === "default"
-          ? undefined
-          : this.#names.resolve(source, parsed.destinations ?? [], destinations?.value, parsed.ports?.length ?? 1),
-      ports: parsed.ports,
-      time: this.#time(parsed, place),
-      log: parsed.log,
-      reason: typeof reason === "string" ? reason : parsed.description,
-      place,
-    };
-  }
-
-  #time(parsed: ParsedRule, { source, offset }: Place): TimeCondition | undefined {
-    const time = timeOf(parsed);
-    if (time === undefined || time.windows.length === 0) return time;
-    this.#schedules.add(JSON.stringify(time));
-    if (this.#schedules.size > MAX_SCHEDULES) {
-      this.problems.add(source, offset, `the policy has more than ${MAX_SCHEDULES} different schedules`);
-    }
-    return time;
-  }
-
   #test(source: SourceText, node: YamlNode): void {
-    const parsed = this.#check(source, node, testSchema, plainOf(node));
+    const parsed = checkShape(this.problems, source, node, testSchema, plainOf(node));
     if (parsed === undefined) return;
     const test = testOf(parsed, { source, offset: node.offset });
     if (test instanceof Complaint) this.problems.add(source, node.offset, test.message, test.hint);
     else this.#tests.push(test);
-  }
-
-  #check<Schema extends z.ZodType>(
-    source: SourceText,
-    node: YamlNode,
-    schema: Schema,
-    value: unknown,
-  ): z.output<Schema> | undefined {
-    const result = schema.safeParse(value);
-    if (result.success) return result.data;
-    this.problems.pushAll(schemaProblems(source, node, result.error.issues));
-    return undefined;
   }
 }
 
@@ -337,18 +242,3 @@ function limitsOf(parsed: Pick<ParsedClient, "max_sessions" | "rate_limit">): Li
     downBitsPerSecond: parsed.rate_limit?.down,
   };
 }
-
-function timeOf(parsed: ParsedRule): TimeCondition | undefined {
-  if (parsed.not_before === undefined && parsed.not_after === undefined && parsed.schedule === undefined)
-    return undefined;
-  const windows = (parsed.schedule ?? []).map(({ days, hours, timezone }) => ({
-    days: (days ?? EVERY_DAY).reduce((set, day) => set | day, 0),
-    hours: hours ?? ALL_DAY,
-    timezone,
-  }));
-  return { notBefore: parsed.not_before, notAfter: parsed.not_after, windows };
-}
-
-/** Bits 1 to 7. */
-const EVERY_DAY = [0b1111_1110];
-const ALL_DAY = [{ from: 0, to: 24 * 60 }];

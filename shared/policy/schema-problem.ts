@@ -5,11 +5,26 @@ import type { SourceText } from "../yaml/source.ts";
 import { didYouMean } from "../yaml/suggestion.ts";
 import { Complaint, quoted } from "./complaint.ts";
 import type { PolicyProblem } from "./problem.ts";
+import type { ProblemList } from "./problem-list.ts";
 
 type Issue = z.core.$ZodIssue;
 
+/** The value as the schema makes it; undefined when it is wrong, with the problems taken into the list. */
+export function checkShape<Schema extends z.ZodType>(
+  problems: ProblemList,
+  source: SourceText,
+  node: YamlNode,
+  schema: Schema,
+  value: unknown,
+): z.output<Schema> | undefined {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  problems.pushAll(schemaProblems(source, node, result.error.issues));
+  return undefined;
+}
+
 /** Issues about `node` as problems in `source`, made as they are asked for: there may be very many. */
-export function* schemaProblems(
+function* schemaProblems(
   source: SourceText,
   node: YamlNode,
   issues: readonly Issue[],
