@@ -93,7 +93,7 @@ describe("policy change", { skip }, () => {
   ]) {
     test(`${name} is refused with its place, and the policy in force stays`, async () => {
       writeFileSync(relay.policyFile, ONLY_A);
-      await waitFor("target-a", () => reaches(TARGET_A.ipv4));
+      await waitFor("target-a alone", async () => (await reaches(TARGET_A.ipv4)) && !(await reaches(TARGET_B.ipv4)));
       const refused = outcomes("refused").length;
       writeFileSync(relay.policyFile, text);
       const record = await waitFor("the refusal in the audit", () => outcomes("refused")[refused]);
