@@ -151,10 +151,11 @@ class Agent {
     const relay = await this.#resolve(host);
     // Read again each time: a renewed certificate is taken with the next session.
     const { material } = await loadTlsFiles(this.#config, unixMs(Date.now()));
+    const relayAddress = parseAddress(relay);
+    await this.#routes.keepOutside(relayAddress);
     const remote = formatHostPort({ host: relay, port });
     const http3 = await this.#dial(remote, this.#config.serverName ?? host, material);
     if (stop.aborted) http3.close(0x100, "the agent stops");
-    const relayAddress = parseAddress(relay);
     const session = await AgentSession.open(http3, {
       authority: formatHostPort(this.#config.relay),
       wish: { lanes: this.#config.lanes, offload: this.#tun.features.vnetHeader ? "gso" : "none" },

@@ -44,6 +44,8 @@ export interface RouteState extends Omit<TunnelRoutes, "device"> {
 export class AgentRoutes {
   readonly #device: string;
   readonly #record: Leftover<z.infer<typeof recordSchema>>;
+  /** What was declared last. */
+  #state: RouteState | undefined;
   #outside: readonly string[] = [];
   #inside: readonly string[] = [];
   #turn: Promise<unknown> = Promise.resolve();
@@ -67,6 +69,15 @@ export class AgentRoutes {
     return turn;
   }
 
+  /**
+   * Keeps the relay reachable outside the tunnel before another attempt to connect: the machine may have moved to
+   * another network since, or the relay to another address. Does nothing before the first `declare`. Throws as
+   * `declare` does.
+   */
+  async keepOutside(relay: Address): Promise<void> {
+    if (this.#state !== undefined) await this.declare({ ...this.#state, relay });
+  }
+
   /** Deletes routes and addresses for good, without a promise. What is gone already does not matter. */
   removeSync(): void {
     this.#removed = true;
@@ -79,6 +90,7 @@ export class AgentRoutes {
 
   async #declare(state: RouteState): Promise<string[]> {
     const warnings: string[] = [];
+    this.#state = state;
     const { ipv6 } = await declareAddresses(this.#device, state.addresses.map(formatPrefix));
     await runIpBatch([`link set dev ${this.#device} mtu ${state.mtu}`]);
     const addresses = state.addresses.filter(({ version }) => version === 4 || ipv6);

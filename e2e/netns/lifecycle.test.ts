@@ -7,6 +7,7 @@ import { waitFor } from "../harness/process.ts";
 import type { Service } from "../harness/process.ts";
 import { Certificates, DEVICE, RelayProcess, startAgent, tunnelOpen } from "../harness/product.ts";
 import { ping, probe } from "../harness/reachability.ts";
+import { connect } from "../harness/namespace.ts";
 import { layTopology, RELAY, TARGET_A } from "../harness/topology.ts";
 import type { Topology } from "../harness/topology.ts";
 
@@ -22,6 +23,8 @@ const RECONNECT_MS = 5_000;
 const REPLACE_MS = 5_000;
 /** An attempt to connect takes up to 10,000 ms before it is given up, in milliseconds. */
 const START_TIMEOUT_MS = 30_000;
+/** The relay's silence is noticed after 10,000 ms and an attempt may take as long, in milliseconds. */
+const MOVE_MS = 30_000;
 const skip = process.getuid?.() === 0 ? false : "network namespaces need root";
 
 describe("lifecycle", { skip }, () => {
@@ -167,5 +170,21 @@ describe("lifecycle", { skip }, () => {
     await relay.start();
     await tunnelOpen(agent, START_TIMEOUT_MS);
     assert.ok(await answers());
+  });
+
+  // The last one: it takes the first agent's network away.
+  test("an agent that moves to another network is back by the new way, with the same address", async () => {
+    await relay.start();
+    await open(0, ["--route", "default"]);
+    assert.ok(await answers());
+    connect(
+      { namespace: network.agents[0], name: "wifi", addresses: ["198.51.100.9/30"] },
+      { namespace: network.internet, name: "wifi", addresses: ["198.51.100.10/30"] },
+    );
+    network.agents[0].ip("link", "set", "wan", "down");
+    network.agents[0].ip("route", "add", "default", "via", "198.51.100.10");
+    await waitFor("the agent's return", answers, MOVE_MS);
+    assert.match(network.agents[0].ip("route", "get", RELAY.ipv4), /via 198\.51\.100\.10 dev wifi/);
+    assert.match(network.agents[0].ip("address", "show", "dev", DEVICE), /10\.77\.0\.2\/32/);
   });
 });
