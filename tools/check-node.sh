@@ -8,6 +8,7 @@ major() { node_modules/.bin/node -p 'process.versions.node.split(".")[0]' 2>/dev
 
 if [ "$(major)" -lt 26 ]; then
   (cd node_modules/node && node installArchSpecificPackage.js)
+  ln -sf ../node/bin/node node_modules/.bin/node
 fi
 if [ "$(major)" -lt 26 ]; then
   echo "setup: node_modules/.bin/node is not Node 26. Is there a build of the npm package \"node\" for $(uname -sm)?" >&2
