@@ -126,6 +126,20 @@ inFreshNamespace(import.meta.filename, () => {
     assert.deepEqual(machine(), before);
   });
 
+  test("a record without its table is of another namespace, and is dropped", async () => {
+    killRelay(DEVICE);
+    runCommandSync("nft", ["delete", "table", "inet", `zgate_${DEVICE}`]);
+    const before = machine();
+    const nat = new RelayNat(DEVICE);
+    await nat.declare(STATE);
+    nat.removeSync();
+    runCommandSync("ip", ["address", "add", "10.77.0.1/16", "dev", DEVICE]);
+    assert.deepEqual(machine(), before);
+    writeSysctl("net/ipv4/ip_forward", "0");
+    writeSysctl("net/ipv4/conf/lo/forwarding", "1");
+    writeSysctl("net/ipv4/conf/all/accept_redirects", "0");
+  });
+
   test("of two relays on one machine the last to leave restores forwarding", async () => {
     const before = machine();
     runCommandSync("ip", ["tuntap", "add", "dev", "zgt1", "mode", "tun"]);

@@ -1,7 +1,7 @@
 /**
  * What the relay needs of its machine, declared as an end state:
  *
- *   declare ─▶ addresses of the TUN device ─▶ forwarding, the values before written down ─▶ the nft table
+ *   declare ─▶ addresses of the TUN device ─▶ the nft table ─▶ forwarding, the values before written down
  *   removeSync ─▶ everything as it was, also from an exit handler
  *
  * After `kill -9` the next start replaces the table in one transaction and inherits the written-down values.
@@ -15,7 +15,7 @@ import { runIpBatchForced } from "../shared/host/ip-state.ts";
 import { findLeftovers, Leftover } from "../shared/host/leftover.ts";
 import type { SysctlValues } from "../shared/host/sysctl.ts";
 import { forwardingChanges, writeForwarding, snapshotForwarding } from "./forwarding.ts";
-import { deletionRuleset, forwardBlockers, type NatRules, natRuleset } from "./nat-ruleset.ts";
+import { deletionRuleset, forwardBlockers, type NatRules, natRuleset, tableName } from "./nat-ruleset.ts";
 
 /** Names of the records start with this; the device's name follows. */
 const RECORD_PREFIX = "nat-";
@@ -71,8 +71,8 @@ export class RelayNat {
 
   async #declare(state: NatState): Promise<string[]> {
     const { ipv6 } = await declareAddresses(this.#device, state.addresses);
-    this.#forward(ipv6);
     await runCommand("nft", ["-f", "-"], natRuleset({ ...state, device: this.#device }));
+    this.#forward(ipv6);
     const warnings = await this.#findBlockers();
     if (!ipv6 && state.pools.some(({ version }) => version === 6)) {
       warnings.unshift(
@@ -93,15 +93,26 @@ export class RelayNat {
     writeForwarding(changes);
   }
 
+  /**
+   * Takes over the records of killed relays. One without its table, and without a living relay beside it, is of
+   * another namespace that had the same inode once, and is dropped: a table outlives its relay, never its namespace.
+   */
   #inherit(): void {
-    const dead = findLeftovers(RECORD_PREFIX, recordSchema).filter(({ ownerAlive }) => !ownerAlive);
+    const found = findLeftovers(RECORD_PREFIX, recordSchema);
+    const dead = found.filter(({ ownerAlive }) => !ownerAlive);
     if (dead.length === 0) return;
-    for (const { content } of dead) this.#saved = { ...this.#saved, ...content };
-    this.#record.remember(this.#saved);
-    for (const { name, forget } of dead) {
-      if (name === this.#record.name) continue;
-      runCommandSync("nft", ["-f", "-"], deletionRuleset(name.slice(RECORD_PREFIX.length)));
-      forget();
+    const accompanied = dead.length < found.length;
+    const tables = runCommandSync("nft", ["list", "tables", "inet"]).split("\n");
+    for (const { name, content, forget } of dead) {
+      const device = name.slice(RECORD_PREFIX.length);
+      const hasTable = tables.includes(`table inet ${tableName(device)}`);
+      const trusted = accompanied || hasTable;
+      if (trusted) {
+        this.#saved = { ...this.#saved, ...content };
+        this.#record.remember(this.#saved);
+      }
+      if (hasTable && device !== this.#device) runCommandSync("nft", ["-f", "-"], deletionRuleset(device));
+      if (!trusted || name !== this.#record.name) forget();
     }
   }
 
