@@ -33,7 +33,14 @@ import { AgentStatus } from "./status.ts";
 import { openAgentAdmin } from "./admin.ts";
 import { followCertificates } from "./certificates.ts";
 import { Backoff } from "./backoff.ts";
-import { CLOSE_TIMEOUT_MS, CONNECT_TIMEOUT_MS, IDLE_TIMEOUT_MS, KEEP_ALIVE_MS, STALE_AFTER_MS } from "./constants.ts";
+import {
+  CLOSE_TIMEOUT_MS,
+  CONNECT_TIMEOUT_MS,
+  IDLE_TIMEOUT_MS,
+  KEEP_ALIVE_MS,
+  REPLACED_PAUSE_MS,
+  STALE_AFTER_MS,
+} from "./constants.ts";
 import { Downlink } from "./downlink.ts";
 import { AgentRoutes } from "./routes.ts";
 import { AgentSession, SessionRefused } from "./session.ts";
@@ -239,6 +246,7 @@ class Agent {
   #waitAfter(end: CloseInfo): number {
     switch (end.code) {
       case CLOSE_CODE.REPLACED:
+        return REPLACED_PAUSE_MS;
       case CLOSE_CODE.FORBIDDEN:
       case CLOSE_CODE.REVOKED:
         return this.#backoff.longest();
