@@ -4,7 +4,7 @@ import { openvpn } from "./peers/openvpn.ts";
 import type { Peer } from "./peers/peer.ts";
 import { debianWireguardGo, newestWireguardGo } from "./peers/wireguard-go.ts";
 import { quicStream } from "./peers/quic-stream.ts";
-import { oneLaneZgate, zgate } from "./peers/zgate.ts";
+import { manyRulesZgate, oneLaneZgate, zgate } from "./peers/zgate.ts";
 
 export const PEERS: readonly Peer[] = [
   zgate,
@@ -14,4 +14,5 @@ export const PEERS: readonly Peer[] = [
   noTunnel,
   quicStream,
   oneLaneZgate,
+  manyRulesZgate,
 ];

@@ -14,7 +14,7 @@ const ALL = [...VPNS, "no-tunnel"];
 /** Every scenario, in the order that it runs in. */
 export const SCENARIOS: readonly Scenario[] = [
   tcpScenario("up", 1, [...ALL, "quic-stream"]),
-  tcpScenario("down", 1, [...ALL, "quic-stream"]),
+  tcpScenario("down", 1, [...ALL, "quic-stream", "zgate-10000-rules"]),
   tcpScenario("both", 1, ALL),
   tcpScenario("up", 8, ALL),
   tcpScenario("down", 8, ALL),

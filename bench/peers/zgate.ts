@@ -18,25 +18,35 @@ import type { Peer } from "./peer.ts";
 const PORT = 4433;
 const ADMIN_PORT = 9443;
 const CLIENT = "bench";
-const POLICY_FILE = join(ZGATE_DIRECTORY, "policy.yaml");
-const POLICY = `version: "1.0"
-default_action: deny
-clients:
-  ${CLIENT}:
-    rules:
-      - { id: allow-target, type: ip_cidr, action: allow, destinations: ["${TARGET_NETWORK}"] }
-`;
+/** Rules in front of the one that allows the target, none of which matches. */
+const MANY_RULES = 9_999;
 
-export const zgate: Peer = zgateWith("zgate", []);
+const POLICY = { file: join(ZGATE_DIRECTORY, "policy.yaml"), rulesBefore: 0 };
+const LARGE_POLICY = { file: join(ZGATE_DIRECTORY, "large-policy.yaml"), rulesBefore: MANY_RULES };
+
+export const zgate: Peer = zgateWith("zgate", [], POLICY);
 /** What lanes are worth under loss is measured against this. */
-export const oneLaneZgate: Peer = zgateWith("zgate-one-lane", ["--lanes", "1"]);
+export const oneLaneZgate: Peer = zgateWith("zgate-one-lane", ["--lanes", "1"], POLICY);
+/** What rules cost is measured against this. */
+export const manyRulesZgate: Peer = zgateWith("zgate-10000-rules", [], LARGE_POLICY);
 
-function zgateWith(name: string, agentOptions: readonly string[]): Peer {
+/** A policy whose last rule allows the target's network. */
+function policyText(rulesBefore: number): string {
+  const rules = Array.from({ length: rulesBefore }, (_, index) => {
+    const destination = `10.${100 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`;
+    return `{ id: other-${index}, type: ip_cidr, action: allow, destinations: [${destination}], ports: [tcp/${1 + index}] }`;
+  });
+  rules.push(`{ id: allow-target, type: ip_cidr, action: allow, destinations: ["${TARGET_NETWORK}"] }`);
+  const list = rules.map((rule) => `      - ${rule}\n`).join("");
+  return `version: "1.0"\ndefault_action: deny\nclients:\n  ${CLIENT}:\n    rules:\n${list}`;
+}
+
+function zgateWith(name: string, agentOptions: readonly string[], policy: { readonly file: string }): Peer {
   return {
     name,
     prepare: () => (prepared ??= prepareOnce()),
     async startRelay({ relay }) {
-      const { service, stop } = await startRelay(relay, PORT, ADMIN_PORT, ["--policy", POLICY_FILE]);
+      const { service, stop } = await startRelay(relay, PORT, ADMIN_PORT, ["--policy", policy.file]);
       return { services: [service], stop };
     },
     startClient({ client }) {
@@ -58,7 +68,7 @@ async function prepareOnce(): Promise<string | undefined> {
   const missing = await provide("curl", "curl");
   if (missing !== undefined) return missing;
   await makeAuthority();
-  writeFileSync(POLICY_FILE, POLICY);
+  for (const { file, rulesBefore } of [POLICY, LARGE_POLICY]) writeFileSync(file, policyText(rulesBefore));
   await check([ZGATE, "pki", "issue", "client", CLIENT, "--dir", ZGATE_DIRECTORY]);
   return undefined;
 }
