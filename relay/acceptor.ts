@@ -35,6 +35,7 @@ import type { Revocations } from "./revocations.ts";
 import { Session } from "./session.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import type { Uplink } from "./uplink.ts";
+import { WaitingConnections } from "./waiting-connections.ts";
 
 export interface AcceptorParts {
   readonly log: Logger;
@@ -69,10 +70,13 @@ interface Visit {
   /** A sentence instead, when the certificate names no client. */
   readonly identity: Identity | string;
   session: Session | undefined;
+  /** Called when it has its session, or ends without one. */
+  readonly settled: () => void;
 }
 
 export class Acceptor {
   readonly #parts: AcceptorParts;
+  readonly #waiting = new WaitingConnections();
   /** Set when the relay goes down: nothing new is taken. */
   draining = false;
 
@@ -82,14 +86,22 @@ export class Acceptor {
 
   accept(quic: QuicConnection): void {
     this.#parts.counters.add(handshakeCounter(quic.keyExchangeGroup));
+    const identity = identityOf(quic);
+    const settled = this.#waiting.enter(typeof identity === "string" ? "" : identity.name);
+    if (settled === undefined) {
+      this.#parts.counters.add(COUNTER.sessionsRefused["waiting-limit"]);
+      quic.close(HTTP3_CODE.H3_EXCESSIVE_LOAD, "too many connections of this client have no session");
+      return;
+    }
     const http3 = new Http3Connection(quic, "server");
-    const visit: Visit = { http3, identity: identityOf(quic), session: undefined };
+    const visit: Visit = { http3, identity, session: undefined, settled };
     const late = setTimeout(() => {
       if (visit.session === undefined) http3.close(HTTP3_CODE.H3_NO_ERROR, "no session was opened in time");
     }, CONTROL_TIMEOUT_MS);
     http3.onRequest = (stream) => this.#request(visit, stream);
     void http3.closed.then((info) => {
       clearTimeout(late);
+      settled();
       if (visit.session !== undefined) this.#parts.sessions.lost(visit.session, info);
     });
   }
@@ -156,6 +168,7 @@ export class Acceptor {
     });
     control.respond(200, [["capsule-protocol", "?1"], ...answerFields(agreement)]);
     visit.session = session;
+    visit.settled();
     counters.add(COUNTER.sessions[session.protocol]);
     sessions.open(session);
   }

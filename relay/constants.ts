@@ -57,6 +57,10 @@ export const ADMIN_SESSIONS_LISTED = 1_000;
 
 /** From the end of the handshake to the control request: three lost flights on a slow path. Milliseconds. */
 export const CONTROL_TIMEOUT_MS = 10_000;
+/** Connections of one client without a session: an agent has one, and one more while it moves. */
+export const MAX_CLIENT_WAITING = 8;
+/** Connections without a session in all: each may hold memory for `CONTROL_TIMEOUT_MS`. */
+export const MAX_WAITING = 2048;
 /** What an agent is told to wait when the address pool is empty, seconds: leases end by the minute. */
 export const POOL_RETRY_AFTER_S = 30;
 /** What an agent is told to wait when the relay drains, seconds: long enough for its successor to start. */
@@ -124,5 +128,9 @@ export const RATE_BURST_BYTES = 256 * 1024;
 
 // Control stream
 
-/** ADDRESS_REQUESTs of a session a second: an orderly client sends one, each is answered with both addresses. */
-export const ADDRESS_REQUESTS_PER_SECOND = 10;
+/**
+ * Capsules of a session a second, and how many at once, but for those that carry packets: an orderly client sends
+ * one ADDRESS_REQUEST, and each is answered with both addresses.
+ */
+export const CONTROL_MESSAGES_PER_SECOND = 10;
+export const CONTROL_MESSAGES_BURST = 20;

@@ -111,9 +111,19 @@ export const FAMILIES = {
       "no-common-parameters",
       "no-application-protocol",
       "over-limit",
+      /** Too many from one network are in progress. */
+      "over-network-limit",
+      /** Came in such a flood that nobody was told why. */
+      "unexplained",
       "vanished",
       "other",
     ],
+  },
+  addressChecks: {
+    metric: "zgate_address_checks_total",
+    help: "Initials that were answered with Retry, to see whether their sender receives at its address",
+    label: "reason",
+    names: ["handshakes-in-progress"],
   },
   sessions: {
     metric: "zgate_sessions_opened_total",
@@ -133,6 +143,8 @@ export const FAMILIES = {
       "revoked",
       "lane-taken",
       "over-limit",
+      /** A connection: too many of its client have no session. */
+      "waiting-limit",
       "pool-empty",
       "draining",
       "audit-fail-closed",
@@ -153,6 +165,8 @@ export const FAMILIES = {
       "expired",
       "drain",
       "protocol-error",
+      /** More control messages than a client may send. */
+      "over-limit",
       "internal-error",
     ],
   },
@@ -212,6 +226,7 @@ const CONNECTION_REFUSED = 0x02;
 /** What TLS alerts (RFC 8446 section 6) and transport errors of a refused handshake say about it. */
 const REFUSAL_REASONS: ReadonlyMap<number, CounterName<"handshakesRefused">> = new Map([
   [-1, "vanished"],
+  [-2, "over-network-limit"],
   [CONNECTION_REFUSED, "over-limit"],
   [CRYPTO_ERROR + 40, "no-common-parameters"], // handshake_failure
   [CRYPTO_ERROR + 42, "bad-certificate"], // bad_certificate

@@ -66,6 +66,7 @@ class Relay {
   #host: RelayHost | undefined;
   #sessions: SessionRegistry | undefined;
   #acceptor: Acceptor | undefined;
+  #endpoint: QuicEndpoint | undefined;
 
   private constructor(config: RelayConfig, log: Logger) {
     this.#config = config;
@@ -173,6 +174,7 @@ class Relay {
       const nowMs = performance.now();
       for (const session of sessions) flowAudit.expire(session, nowMs);
       this.#countDeviceDrops(tun.stats());
+      this.#countHandshakes();
       sessions.endExpired(unixMs(Date.now()));
       leases.save();
     });
@@ -223,14 +225,16 @@ class Relay {
   }
 
   #listen(server: Parameters<QuicEndpoint["setServerTls"]>[0], acceptor: Acceptor, audit: AuditLog): QuicEndpoint {
-    const { listen, idleTimeout, retry } = this.#config;
+    const { listen, idleTimeout, retry, maxHandshakes } = this.#config;
     const endpoint = openQuicEndpoint({
       bind: formatHostPort(listen),
       server,
       alpn: ["h3"],
       transport: { idleTimeoutMs: idleTimeout },
       retryAbove: retry,
+      maxHandshakes,
     });
+    this.#endpoint = endpoint;
     this.#closers.push(() => endpoint.close(CLOSE_CODE.DRAINING, "the relay is going down"));
     endpoint.onConnection = (quic) => acceptor.accept(quic);
     endpoint.onRefused = (refusal) => this.#refused(refusal, audit);
@@ -242,6 +246,16 @@ class Relay {
     const { dropped } = COUNTER;
     this.#counters.add(dropped["tun-overflow"], overflowPackets - this.#counters.get(dropped["tun-overflow"]));
     this.#counters.add(dropped["tun-refused"], refusedPackets - this.#counters.get(dropped["tun-refused"]));
+  }
+
+  /** What the endpoint did by itself since the last time. */
+  #countHandshakes(): void {
+    if (this.#endpoint === undefined) return;
+    const { retries, untoldRefusals } = this.#endpoint.handshakeStats();
+    const checks = COUNTER.addressChecks["handshakes-in-progress"];
+    const { unexplained } = COUNTER.handshakesRefused;
+    this.#counters.add(checks, retries - this.#counters.get(checks));
+    this.#counters.add(unexplained, untoldRefusals - this.#counters.get(unexplained));
   }
 
   #refused({ remote, code, reason }: HandshakeRefusal, audit: AuditLog): void {

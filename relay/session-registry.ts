@@ -24,7 +24,7 @@ import { limitRoutes } from "../shared/tunnel/route-limit.ts";
 import { unixMs } from "../shared/units.ts";
 import type { UnixMs } from "../shared/units.ts";
 import type { AuditLog } from "./audit-log.ts";
-import { ADDRESS_REQUESTS_PER_SECOND } from "./constants.ts";
+import { CONTROL_MESSAGES_BURST, CONTROL_MESSAGES_PER_SECOND } from "./constants.ts";
 import { COUNTER } from "./counters.ts";
 import type { Counters } from "./counters.ts";
 import { DatagramCarrier } from "./datagram-carrier.ts";
@@ -50,7 +50,7 @@ export interface RegistryParts {
 /** What the registry keeps of a session beside the session itself. */
 interface Channel {
   readonly capsules: CapsuleChannel;
-  readonly requests: TokenBucket;
+  readonly messages: TokenBucket;
   /** The ROUTE_ADVERTISEMENT that was sent last. */
   advertised: Uint8Array;
 }
@@ -108,8 +108,8 @@ export class SessionRegistry {
         this.#contain(session, () => this.#parts.uplink.datagram(session, slab, from, to));
     }
     const advertised = routesOf(session);
-    const requests = new TokenBucket(ADDRESS_REQUESTS_PER_SECOND, ADDRESS_REQUESTS_PER_SECOND);
-    this.#channels.set(session, { capsules, requests, advertised });
+    const messages = new TokenBucket(CONTROL_MESSAGES_PER_SECOND, CONTROL_MESSAGES_BURST);
+    this.#channels.set(session, { capsules, messages, advertised });
     this.#send(session, encodeAddressAssign(assignment(session.lease, new Map())));
     this.#send(session, advertised);
     const { identity, lease } = session;
@@ -228,6 +228,12 @@ export class SessionRegistry {
   }
 
   #capsule(session: Session, type: number, value: Uint8Array): void {
+    if (session.ended) return;
+    if (type !== CAPSULE_DATAGRAM && this.#channels.get(session)?.messages.take(1, performance.now()) === false) {
+      const detail = `more than ${CONTROL_MESSAGES_PER_SECOND} control messages a second`;
+      this.end(session, "over-limit", HTTP3_CODE.H3_EXCESSIVE_LOAD, detail);
+      return;
+    }
     switch (type) {
       case CAPSULE_DATAGRAM:
         if (session.agreement.lanes > 0)
@@ -235,9 +241,6 @@ export class SessionRegistry {
         this.#parts.uplink.datagram(session, value, 0, value.length);
         return;
       case CAPSULE_ADDRESS_REQUEST: {
-        if (this.#channels.get(session)?.requests.take(1, performance.now()) === false) {
-          throw new ZgateError("ZG_CAPSULE", `more than ${ADDRESS_REQUESTS_PER_SECOND} ADDRESS_REQUESTs a second`);
-        }
         const ids = new Map(decodeAddressRequest(value).map(({ requestId, prefix }) => [prefix.version, requestId]));
         this.#send(session, encodeAddressAssign(assignment(session.lease, ids)));
         return;

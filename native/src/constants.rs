@@ -45,6 +45,17 @@ pub const INITIAL_MTU: u16 = 1200;
 pub const MAX_HANDSHAKES: u32 = 1024;
 /// Handshakes in progress above which an Initial is answered with Retry.
 pub const RETRY_ABOVE: u32 = 128;
+/// Handshakes in progress from the validated addresses of one network, a sixteenth of all: an office behind
+/// one address that comes back at once after a power cut has them done in a second.
+pub const MAX_HANDSHAKES_PER_PREFIX: u32 = 64;
+/// One network, bits: what one customer usually has for free (IPv6: RFC 6177 section 2).
+pub const PREFIX_BITS_V4: u32 = 24;
+pub const PREFIX_BITS_V6: u32 = 56;
+/// Initials that wait to be looked at, and the bytes that wait with each and with all of them: the QUIC
+/// thread takes them at once, so more than a burst is a flood.
+pub const MAX_INCOMING: usize = 4096;
+pub const INCOMING_BYTES: u64 = 16 << 10;
+pub const ALL_INCOMING_BYTES: u64 = 16 << 20;
 
 // --- Datagrams (RFC 9221) -------------------------------------------------------------------------------
 

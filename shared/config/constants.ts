@@ -34,6 +34,9 @@ export const DEFAULT_MAX_SESSIONS = 4096;
 /** Handshakes in progress above which the relay demands address validation (RFC 9000 section 8.1.2). */
 export const DEFAULT_RETRY_ABOVE = 64;
 
+/** Handshakes in progress beyond which new ones are refused: about 10 KB each, one is done in a few round trips. */
+export const DEFAULT_MAX_HANDSHAKES = 1024;
+
 /** The longest duration an option takes, in milliseconds: a day; none of them means more. */
 export const MAX_DURATION_MS = 86_400_000;
 

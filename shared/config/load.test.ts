@@ -55,6 +55,7 @@ test("a relay's defaults", async () => {
     stateDir: "/var/lib/zgate",
     drain: 5000,
     retry: 64,
+    maxHandshakes: 1024,
     maxSessions: 4096,
     idleTimeout: 30_000,
   });

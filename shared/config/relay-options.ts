@@ -1,6 +1,7 @@
 /** The options of `zgate relay`, with their defaults. */
 import { durationMs } from "../units.ts";
 import {
+  DEFAULT_MAX_HANDSHAKES,
   DEFAULT_MAX_LANES,
   DEFAULT_MAX_SESSIONS,
   DEFAULT_RELAY_PORT,
@@ -106,6 +107,10 @@ export const relayOptions = {
   retry: defaulted(countOrAlways(MAX_SESSIONS), `${DEFAULT_RETRY_ABOVE}`, {
     value: "COUNT|always",
     description: "demand address validation (QUIC Retry) above this many handshakes in progress",
+  }),
+  maxHandshakes: defaulted(count(1, MAX_SESSIONS), `${DEFAULT_MAX_HANDSHAKES}`, {
+    value: "COUNT",
+    description: "refuse new connections beyond this many handshakes in progress",
   }),
   maxSessions: defaulted(count(1, MAX_SESSIONS), `${DEFAULT_MAX_SESSIONS}`, {
     value: "COUNT",

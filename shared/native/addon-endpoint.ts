@@ -13,6 +13,7 @@ import { calling, zgateError } from "./native-error.ts";
 import type {
   EndpointOptions,
   HandshakeRefusal,
+  HandshakeStats,
   QuicConnection,
   QuicEndpoint,
   QuicStream,
@@ -49,6 +50,10 @@ export class AddonEndpoint implements QuicEndpoint {
 
   get localAddress(): string {
     return this.#native.localAddress;
+  }
+
+  handshakeStats(): HandshakeStats {
+    return { retries: this.#native.retries, untoldRefusals: this.#native.untoldRefusals };
   }
 
   setServerTls(tls: TlsMaterial): void {

@@ -138,7 +138,7 @@ export interface TlsMaterial {
 export interface HandshakeRefusal {
   /** `address:port` of the peer. */
   readonly remote: string;
-  /** As in `CloseInfo`; -1 when the peer vanished. */
+  /** As in `CloseInfo`; -1 when the peer vanished, -2 when its network has too many handshakes in progress. */
   readonly code: number;
   readonly reason: string;
 }
@@ -171,6 +171,16 @@ export interface EndpointOptions {
   readonly retryAbove?: number;
   /** Handshakes in progress beyond which new ones are refused. */
   readonly maxHandshakes?: number;
+  /** The same for the validated addresses of one network, an IPv4 /24 or an IPv6 /56. */
+  readonly maxHandshakesPerPrefix?: number;
+}
+
+/** What an endpoint did to keep handshakes within their limits; both only grow. */
+export interface HandshakeStats {
+  /** Initials that were answered with Retry. */
+  readonly retries: number;
+  /** Refusals that `onRefused` was not told of, because too many waited already. */
+  readonly untoldRefusals: number;
 }
 
 /** One UDP socket with its QUIC thread. */
@@ -185,6 +195,7 @@ export interface QuicEndpoint {
   rebind(bind: string): void;
   onConnection: ((connection: QuicConnection) => void) | undefined;
   onRefused: ((refusal: HandshakeRefusal) => void) | undefined;
+  handshakeStats(): HandshakeStats;
   /** Closes every connection, waits until the peers were told (bounded), frees the socket and the thread. */
   close(code: number, reason: string): Promise<void>;
 }

@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use crate::quic::mailbox::{Mailbox, Notice, lock};
@@ -16,6 +16,8 @@ pub struct Bridge {
     pub stream_send_queue: usize,
     /// Most bytes of a connection that are sent and not acknowledged, plus what waits to be sent.
     pub send_window: u64,
+    /// Initials that were answered with Retry.
+    pub retries: AtomicU64,
     sleepers: Mutex<Vec<Waker>>,
     pump: Mutex<Option<Waker>>,
     pumping: AtomicBool,
@@ -28,6 +30,7 @@ impl Bridge {
             blocks: BlockPool::default(),
             stream_send_queue,
             send_window,
+            retries: AtomicU64::new(0),
             sleepers: Mutex::default(),
             pump: Mutex::default(),
             pumping: AtomicBool::new(false),

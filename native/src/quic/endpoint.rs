@@ -5,22 +5,25 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use napi_derive::napi;
 
 use crate::constants::{
-    CLOSE_FLUSH, EXIT_FLUSH, MAX_HANDSHAKES, RETRY_ABOVE, SEND_WINDOW, STREAM_SEND_QUEUE, UDP_SOCKET_BUFFER,
+    ALL_INCOMING_BYTES, CLOSE_FLUSH, EXIT_FLUSH, INCOMING_BYTES, MAX_HANDSHAKES, MAX_HANDSHAKES_PER_PREFIX,
+    MAX_INCOMING, RETRY_ABOVE, SEND_WINDOW, STREAM_SEND_QUEUE, UDP_SOCKET_BUFFER,
 };
 use crate::event_loop::{Callback, Doorbell};
 use crate::failure::{Code, Result, failure};
 use crate::quic::bridge::Bridge;
 use crate::quic::connection::{NativeConnection, address_text};
+use crate::quic::handshakes::HandshakeLimits;
 use crate::quic::identity::endpoint_config;
 use crate::quic::lib_alias::{ClientConfig, ServerConfig, TransportConfig, VarInt};
 use crate::quic::mailbox::Notice;
 use crate::quic::stream::{NativeStream, error_code};
-use crate::quic::thread::{Command, HandshakeLimits, QuicThread};
+use crate::quic::thread::{Command, QuicThread};
 use crate::quic::transport::{TransportInput, transport_config};
 use crate::slab::Words;
 use crate::tls::{ClientTls, Material, ServerTls, client_config, server_config};
@@ -34,6 +37,7 @@ pub struct EndpointInput {
     pub transport: Option<TransportInput>,
     pub retry_above: Option<u32>,
     pub max_handshakes: Option<u32>,
+    pub max_handshakes_per_prefix: Option<u32>,
 }
 
 /// A rare event; which fields are set depends on `kind` (`NativeNotice` in shared/native/addon.ts).
@@ -132,6 +136,9 @@ fn quic_server(tls: &Material, alpn: &[String], transport: &Arc<TransportConfig>
     let tls = ServerTls::new(server_config(tls, alpn)?)?;
     let mut config = ServerConfig::with_crypto(Arc::new(tls));
     config.transport_config(Arc::clone(transport));
+    config.max_incoming(MAX_INCOMING);
+    config.incoming_buffer_size(INCOMING_BYTES);
+    config.incoming_buffer_size_total(ALL_INCOMING_BYTES);
     Ok(config)
 }
 
@@ -162,6 +169,7 @@ impl NativeEndpoint {
         let limits = HandshakeLimits {
             retry_above: options.retry_above.unwrap_or(RETRY_ABOVE),
             max: options.max_handshakes.unwrap_or(MAX_HANDSHAKES),
+            max_per_prefix: options.max_handshakes_per_prefix.unwrap_or(MAX_HANDSHAKES_PER_PREFIX),
         };
         let running: Rc<RefCell<Option<Running>>> = Rc::default();
         let at_exit = Rc::clone(&running);
@@ -194,6 +202,18 @@ impl NativeEndpoint {
     #[napi(getter)]
     pub fn local_address(&self) -> String {
         address_text(self.local)
+    }
+
+    /// Initials that were answered with Retry since the endpoint was opened.
+    #[napi(getter)]
+    pub fn retries(&self) -> f64 {
+        self.bridge.retries.load(Ordering::Relaxed) as f64
+    }
+
+    /// Refusals that nobody was told of, because too many waited.
+    #[napi(getter)]
+    pub fn untold_refusals(&self) -> f64 {
+        self.bridge.mailbox.untold_refusals() as f64
     }
 
     #[napi]

@@ -5,7 +5,7 @@
 //! one a connection. Notices are bounded by connections and streams, refusals by their own limit.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::constants::MAX_WAITING_REFUSALS;
@@ -51,6 +51,7 @@ pub struct Mailbox {
     ringing: AtomicBool,
     bell: Mutex<Option<Bell>>,
     next_token: AtomicU32,
+    untold_refusals: AtomicU64,
 }
 
 /// A poisoned lock is taken all the same: the panic was reported, and no state here is left half-changed.
@@ -65,6 +66,7 @@ impl Mailbox {
             ringing: AtomicBool::new(false),
             bell: Mutex::new(None),
             next_token: AtomicU32::new(1),
+            untold_refusals: AtomicU64::new(0),
         }
     }
 
@@ -95,6 +97,7 @@ impl Mailbox {
             let mut waiting = lock(&self.waiting);
             if matches!(notice, Notice::Refused { .. }) {
                 if waiting.refusals >= MAX_WAITING_REFUSALS {
+                    self.untold_refusals.fetch_add(1, Ordering::Relaxed);
                     return;
                 }
                 waiting.refusals += 1;
@@ -102,6 +105,11 @@ impl Mailbox {
             waiting.notices.push_back(notice);
         }
         self.ring();
+    }
+
+    /// Refusals that found the mailbox full of them.
+    pub fn untold_refusals(&self) -> u64 {
+        self.untold_refusals.load(Ordering::Relaxed)
     }
 
     /// From here on a new event rings again. To be called before the mailbox is emptied.

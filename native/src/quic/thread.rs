@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::{SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
@@ -15,6 +15,7 @@ use crate::constants::HANDSHAKE_TIMEOUT;
 use crate::failure::{Code, Result, failure};
 use crate::quic::bridge::{Bridge, PanicWatch};
 use crate::quic::connection::{ConnectionShared, address_text, closed_by};
+use crate::quic::handshakes::{Admission, Handshake, HandshakeGate, HandshakeLimits};
 use crate::quic::lib_alias::{
     AsyncTimer, AsyncUdpSocket, ClientConfig, ConnectionError, Endpoint, EndpointConfig, Incoming, Runtime,
     ServerConfig, TokioRuntime, VarInt,
@@ -25,18 +26,14 @@ use crate::quic::mailbox::Notice;
 const CRYPTO_ERROR: std::ops::RangeInclusive<i64> = 0x100..=0x1ff;
 /// CONNECTION_REFUSED (RFC 9000 section 20.1).
 const CONNECTION_REFUSED: i64 = 0x02;
+/// Ours, `HandshakeRefusal` in shared/native/quic.ts: the peer was told CONNECTION_REFUSED as well.
+const PREFIX_REFUSED: i64 = -2;
 
 pub enum Command {
     Connect { ticket: u32, remote: SocketAddr, server_name: String, config: ClientConfig },
     SetServer(ServerConfig),
     Rebind(UdpSocket),
     Close { code: VarInt, reason: String, flush: Duration },
-}
-
-#[derive(Clone, Copy)]
-pub struct HandshakeLimits {
-    pub retry_above: u32,
-    pub max: u32,
 }
 
 /// Spawns a task of ours; its panic is told.
@@ -177,42 +174,35 @@ async fn serve(
     }
 }
 
-/// One handshake in progress, counted.
-struct Handshake(Arc<AtomicU32>);
-
-impl Handshake {
-    fn begin(count: &Arc<AtomicU32>) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Handshake(Arc::clone(count))
-    }
-}
-
-impl Drop for Handshake {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 async fn accept(endpoint: Endpoint, limits: HandshakeLimits, bridge: Arc<Bridge>) {
-    let handshakes = Arc::new(AtomicU32::new(0));
+    let gate = HandshakeGate::new(limits);
     while let Some(incoming) = endpoint.accept().await {
-        let remote = address_text(incoming.remote_address());
-        let in_progress = handshakes.load(Ordering::Relaxed);
-        if in_progress >= limits.max {
-            incoming.refuse();
-            bridge.mailbox.notice(Notice::Refused {
-                remote,
-                code: CONNECTION_REFUSED,
-                reason: format!("{in_progress} handshakes are in progress, no more are taken"),
-            });
-        } else if in_progress >= limits.retry_above && incoming.may_retry() {
-            // Fails only for an Initial that may not be retried, which was asked.
-            let _ = incoming.retry();
-        } else {
-            let handshake = Handshake::begin(&handshakes);
-            spawn(&bridge, shake_hands(incoming, remote, handshake, Arc::clone(&bridge)));
+        let address = incoming.remote_address();
+        let remote = address_text(address);
+        match gate.admit(address.ip(), incoming.remote_address_validated()) {
+            Admission::Take(handshake) => {
+                spawn(&bridge, shake_hands(incoming, remote, handshake, Arc::clone(&bridge)));
+            }
+            Admission::Retry => {
+                bridge.retries.fetch_add(1, Ordering::Relaxed);
+                // Fails only for an Initial that may not be retried, which was asked.
+                let _ = incoming.retry();
+            }
+            Admission::Full(count) => {
+                let reason = format!("{count} handshakes are in progress, no more are taken");
+                refuse(&bridge, incoming, remote, CONNECTION_REFUSED, reason);
+            }
+            Admission::PrefixFull(count) => {
+                let reason = format!("{count} handshakes from this network are in progress, no more are taken");
+                refuse(&bridge, incoming, remote, PREFIX_REFUSED, reason);
+            }
         }
     }
+}
+
+fn refuse(bridge: &Bridge, incoming: Incoming, remote: String, code: i64, reason: String) {
+    incoming.refuse();
+    bridge.mailbox.notice(Notice::Refused { remote, code, reason });
 }
 
 async fn shake_hands(incoming: Incoming, remote: String, _handshake: Handshake, bridge: Arc<Bridge>) {
