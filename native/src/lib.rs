@@ -4,6 +4,9 @@
 mod constants;
 mod event_loop;
 mod failure;
+// Called by JavaScript only.
+#[cfg(not(test))]
+mod privileges;
 mod quic;
 mod slab;
 mod tls;

@@ -70,6 +70,8 @@ export type NativeNotice =
 
 export interface NativeEndpoint {
   readonly localAddress: string;
+  readonly retries: number;
+  readonly untoldRefusals: number;
   setServerTls(tls: TlsMaterial): void;
   /** Answered by a `connected` or `connectFailed` notice. */
   connect(ticket: number, remote: string, serverName: string, tls: TlsMaterial): void;
@@ -97,6 +99,8 @@ export interface NativeTun {
 }
 
 export interface NativeAddon {
+  /** Of the calling thread. */
+  dropPrivileges(kept: number): void;
   readonly NativeEndpoint: {
     open(options: EndpointOptions, doorbell: () => void): NativeEndpoint;
   };
