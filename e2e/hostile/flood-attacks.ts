@@ -1,0 +1,171 @@
+/** Too much of something: streams, resets, requests, connections, flows; and peers that do not read or do not write. */
+import { createSocket } from "node:dgram";
+import { HTTP3_CODE } from "../../shared/http3/spec.ts";
+import { openQuicEndpoint } from "../../shared/native/addon.ts";
+import { ipv4, u16, udp } from "../../shared/packet/fixture.ts";
+import { encodeAddressRequest } from "../../shared/tunnel/address-capsule.ts";
+import { parsePrefix } from "../../shared/packet/address.ts";
+import { TARGET_A } from "../harness/topology.ts";
+import type { Attack } from "./attack.ts";
+import { sendBody } from "./hostile-session.ts";
+import { writeAll } from "./raw-stream.ts";
+
+/** Handshakes that stop half way; more by `ZGATE_HALF_HANDSHAKES`. */
+const HALF_HANDSHAKES = Number(process.env["ZGATE_HALF_HANDSHAKES"] ?? 1_000);
+/** Of them at the same time: each is an endpoint with a thread of its own. */
+const HALF_AT_ONCE = 20;
+/** From the first packet of a handshake to the death of its socket, milliseconds: the answer is on its way. */
+const HALF_MS = 15;
+const SILENT_CONNECTIONS = 200;
+const STREAMS = 20_000;
+const SPRAYED_FLOWS = 100_000;
+const ADDRESS_REQUESTS = 5_000;
+/** Frames in one piece that is sent. */
+const FRAMES_A_PIECE = 1_000;
+/** What is asked of the echo service and not read, in bytes. */
+const UNREAD_BYTES = 16 * 1024 * 1024;
+/** Of it at a time, a millisecond apart: below the rate at which the device that all share would overflow. */
+const UNREAD_FRAMES_A_PIECE = 20;
+
+export const FLOOD_ATTACKS: readonly Attack[] = [
+  {
+    name: "a reset flood",
+    run: async (peer) => {
+      const connection = await peer.connect();
+      await writeAll(await connection.openUni(), Uint8Array.of(0, 4, 0));
+      for (let streams = 0; streams < STREAMS; streams++) {
+        const stream = await connection.openBidi();
+        stream.write(Uint8Array.of(1, 0x40), 0, 2);
+        stream.reset(HTTP3_CODE.H3_REQUEST_CANCELLED);
+        stream.stop(HTTP3_CODE.H3_REQUEST_CANCELLED);
+      }
+    },
+  },
+  {
+    name: "a flood of requests that nobody serves",
+    run: async (peer) => {
+      const session = await peer.session();
+      const ask = async (): Promise<void> => {
+        for (let requests = 0; requests < STREAMS / 100; requests++)
+          await session.http3.request(
+            [
+              [":method", "GET"],
+              [":scheme", "https"],
+              [":authority", "relay.example"],
+              [":path", "/"],
+            ],
+            { end: true },
+          );
+      };
+      await Promise.all(Array.from({ length: 20 }, ask));
+    },
+  },
+  {
+    name: "an ADDRESS_REQUEST flood",
+    run: async (peer) => {
+      const session = await peer.session();
+      const request = encodeAddressRequest([{ requestId: 1, prefix: parsePrefix("0.0.0.0/32") }]);
+      await sendBody(session.control, Buffer.concat(Array<Uint8Array>(ADDRESS_REQUESTS).fill(request)));
+    },
+    closes: HTTP3_CODE.H3_EXCESSIVE_LOAD,
+  },
+  {
+    name: "a control stream that is not read",
+    run: async (peer) => {
+      const session = await peer.session({ deaf: true });
+      const request = encodeAddressRequest([{ requestId: 1, prefix: parsePrefix("0.0.0.0/32") }]);
+      await sendBody(session.control, request);
+    },
+  },
+  {
+    name: "a lane that is not read",
+    run: async (peer) => {
+      const session = await peer.session({ lanes: 2 });
+      await session.ask("/lane/0"); // Nothing reads its body.
+      const lane = await session.lane(1);
+      const packet = session.frame(
+        ipv4({ src: session.ipv4, dst: TARGET_A.ipv4, payload: udp(4_000, 7, new Uint8Array(1_200)) }),
+      );
+      const piece = Buffer.concat(Array<Uint8Array>(UNREAD_FRAMES_A_PIECE).fill(packet));
+      for (let sent = 0; sent < UNREAD_BYTES; sent += piece.length) {
+        await sendBody(lane, piece);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    },
+  },
+  {
+    name: "frames byte by byte",
+    run: async (peer) => {
+      const session = await peer.session();
+      const lane = await session.lane();
+      const packet = session.frame(
+        ipv4({ src: session.ipv4, dst: TARGET_A.ipv4, payload: udp(4_000, 7, new Uint8Array(8)) }),
+      );
+      for (let turn = 0; turn < 50; turn++) for (const byte of packet) await sendBody(lane, Uint8Array.of(byte));
+    },
+    echoes: "some",
+  },
+  {
+    name: `a spray of ${SPRAYED_FLOWS} flows`,
+    run: async (peer) => {
+      const session = await peer.session();
+      const lane = await session.lane();
+      const packet = session.frame(ipv4({ src: session.ipv4, dst: TARGET_A.ipv4, payload: udp(1, 1) }));
+      for (let flow = 0; flow < SPRAYED_FLOWS; flow += FRAMES_A_PIECE) {
+        const piece = Buffer.concat(Array<Uint8Array>(FRAMES_A_PIECE).fill(packet));
+        for (let at = 0; at < FRAMES_A_PIECE; at++) {
+          // Behind the frame's length and the IPv4 header stand the ports.
+          piece.set(
+            [...u16(1_024 + ((flow + at) % 50_000)), ...u16(10_000 + Math.floor((flow + at) / 50_000))],
+            at * packet.length + 22,
+          );
+        }
+        await sendBody(lane, piece);
+      }
+      lane.finish(); // Which ends the session when the relay has read all before it.
+    },
+    closes: HTTP3_CODE.H3_NO_ERROR,
+    counts: { 'zgate_dropped_packets_total{reason="flow-rate"}': SPRAYED_FLOWS / 2 },
+  },
+  {
+    name: `${SILENT_CONNECTIONS} connections that never open a session`,
+    run: async (peer) => {
+      for (let opened = 0; opened < SILENT_CONNECTIONS; opened++) {
+        const connection = await peer.connect();
+        const control = await connection.openUni().catch(() => undefined); // Closed already: one too many.
+        if (control !== undefined) await writeAll(control, Uint8Array.of(0, 4, 0));
+      }
+    },
+    closes: HTTP3_CODE.H3_EXCESSIVE_LOAD,
+    counts: { 'zgate_sessions_refused_total{reason="waiting-limit"}': SILENT_CONNECTIONS / 2 },
+  },
+  {
+    name: `${HALF_HANDSHAKES} handshakes that stop half way`,
+    run: async (peer) => {
+      const one = async (): Promise<void> => {
+        const endpoint = openQuicEndpoint({ bind: "0.0.0.0:0", alpn: ["h3"] });
+        endpoint.connect(peer.remote, peer.serverName, peer.tls).catch(() => {});
+        await new Promise((resolve) => setTimeout(resolve, HALF_MS * Math.random()));
+        // The socket is gone: what the relay sends is refused, and nobody says goodbye.
+        endpoint.rebind("127.0.0.1:0");
+        await endpoint.close(0, "");
+      };
+      for (let begun = 0; begun < HALF_HANDSHAKES; begun += HALF_AT_ONCE) {
+        await Promise.all(Array.from({ length: HALF_AT_ONCE }, one));
+      }
+    },
+  },
+  {
+    name: "datagrams of noise on the QUIC port",
+    run: async (peer) => {
+      const socket = createSocket("udp4");
+      const [address, port] = peer.remote.split(":");
+      const noise = new Uint8Array(1_200);
+      for (let sent = 0; sent < 50_000; sent++) {
+        crypto.getRandomValues(noise.subarray(0, 64));
+        await new Promise((resolve) => socket.send(noise, Number(port), address, resolve));
+      }
+      socket.close();
+    },
+  },
+];

@@ -1,0 +1,123 @@
+/**
+ * Peers with a good certificate that break every rule they can, one attack after the other, against one relay:
+ *
+ *   agent-1 (a well-behaved agent: ping, download) ─┐
+ *                                                   ├─ relay ── target-a (echo, HTTP)
+ *   agent-2 (`peer.ts`: the attack) ────────────────┘
+ *
+ * While an attack runs and after it, the neighbour loses nothing, the relay is ready, and its memory stays
+ * within a bound.
+ */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { waitFor } from "../harness/process.ts";
+import { Certificates, openAgent, RelayProcess } from "../harness/product.ts";
+import { layTopology, RELAY, TARGET_A } from "../harness/topology.ts";
+import type { Topology } from "../harness/topology.ts";
+import type { Attack, AttackReport } from "./attack.ts";
+import { ATTACKS } from "./attacks.ts";
+import { Neighbour } from "./neighbour.ts";
+import type { Experience } from "./neighbour.ts";
+
+/** The attacker may go anywhere: what stops it then is not the policy. */
+const POLICY = `
+version: "1.0"
+clients:
+  client-1:
+    rules: [{ id: all, type: ip_cidr, action: allow, destinations: [10.50.0.0/16, "fd50::/48"] }]
+  mallory:
+    rules: [{ id: anywhere, type: ip_cidr, action: allow, destinations: [0.0.0.0/0, "::/0"] }]
+`;
+/** How much the relay's resident memory may grow over the whole suite, in bytes. */
+const MEMORY_GROWTH_BYTES = 192 * 1024 * 1024;
+/** The slowest 99th percentile of the neighbour's pings, in milliseconds: generous, for machines that do other things as well. */
+const PING_P99_MS = 400;
+const ATTACK_TIMEOUT_MS = 120_000;
+const skip = process.getuid?.() === 0 ? false : "network namespaces need root";
+
+describe("hostile peers", { skip }, () => {
+  let network: Topology;
+  let certificates: Certificates;
+  let relay: RelayProcess;
+  let memoryBefore = 0;
+
+  before(async () => {
+    network = layTopology("hostile");
+    certificates = await Certificates.create();
+    await certificates.issueClient("client-1");
+    await certificates.issueClient("mallory");
+    const target = join(import.meta.dirname, "../harness/target.ts");
+    // The same services at the relay itself, where nobody from a tunnel may reach them.
+    for (const namespace of [network.targetA, network.relay]) {
+      await namespace.spawn([process.execPath, target]).waitForOutput(/ready/);
+    }
+    relay = new RelayProcess(network.relay, { certificates, policy: POLICY });
+    await relay.start();
+    await openAgent(network.agents[0], { certificates, name: "client-1" });
+    const idle = await new Neighbour(network.agents[0], TARGET_A.ipv4).finish();
+    assertUnharmed(idle);
+    memoryBefore = residentBytes(relay.service.pid);
+    console.log(`idle: ${summary(idle)}, ${Math.round(memoryBefore / 2 ** 20)} MiB`);
+  });
+
+  after(() => network.close());
+
+  for (const attack of ATTACKS) {
+    test(attack.name, async () => {
+      const before = await counters();
+      const neighbour = new Neighbour(network.agents[0], TARGET_A.ipv4);
+      const report = await run(attack);
+      const experience = await neighbour.finish();
+      const memory = residentBytes(relay.service.pid);
+      console.log(`${attack.name}: ${summary(experience)}, ${Math.round(memory / 2 ** 20)} MiB`);
+
+      assert.equal(report.closed?.code, attack.closes, JSON.stringify(report));
+      if (attack.statuses !== undefined) assert.deepEqual(report.statuses, attack.statuses);
+      if (attack.echoes !== undefined) assert.equal(report.echoes > 0 ? "some" : "none", attack.echoes);
+      for (const [name, least] of Object.entries(attack.counts ?? {})) {
+        await waitFor(`${name} grows by ${least}`, async () => {
+          return ((await counters()).get(name) ?? 0) - (before.get(name) ?? 0) >= least;
+        });
+      }
+      assertUnharmed(experience);
+      assert.notEqual(await relay.get("/readyz"), undefined);
+      assert.ok(memory - memoryBefore < MEMORY_GROWTH_BYTES, `${memory} bytes, ${memoryBefore} before the suite`);
+    });
+  }
+
+  async function run(attack: Attack): Promise<AttackReport> {
+    const file = (name: string): string => join(certificates.folder, name);
+    const argv = [
+      ...[process.execPath, join(import.meta.dirname, "peer.ts"), attack.name, `${RELAY.ipv4}:4433`, RELAY.ipv4],
+      ...[file("mallory.pem"), file("mallory-key.pem"), file("ca.pem")],
+    ];
+    return JSON.parse(await network.agents[1].check(argv, { timeoutMs: ATTACK_TIMEOUT_MS })) as AttackReport;
+  }
+
+  /** The samples of /metrics by name and labels. */
+  async function counters(): Promise<Map<string, number>> {
+    const text = (await relay.get("/metrics")) ?? "";
+    const samples = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+    return new Map(samples.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.split(" ").at(-1))]));
+  }
+});
+
+function assertUnharmed(experience: Experience): void {
+  const said = JSON.stringify(experience);
+  assert.ok(experience.sent > 0, said);
+  assert.equal(experience.lost, 0, said);
+  assert.ok(experience.downloadIsRight, said);
+  assert.ok(experience.p99Ms < PING_P99_MS, said);
+}
+
+function summary({ sent, lost, p50Ms, p99Ms }: Experience): string {
+  return `${lost} of ${sent} pings lost, p50 ${p50Ms} ms, p99 ${p99Ms} ms`;
+}
+
+/** VmRSS (proc_pid_status(5)). */
+function residentBytes(pid: number): number {
+  const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  return Number(kilobytes) * 1024;
+}
