@@ -103,6 +103,12 @@ export const FIRST_FLOWS = 32;
 export const MAX_FLOWS = 2_000_000;
 /** Places that a look-up visits at most. A table is at most half full, where chance needs more than 30 once in a million. */
 export const MAX_PROBES = 64;
+/**
+ * Flows that a session may open a second, and how many at once: each costs a verdict and up to two audit records,
+ * which all clients share a queue for. A page with a hundred hosts opens some 300, a busy crawler 500 a second.
+ */
+export const FLOWS_PER_SECOND = 1_000;
+export const FLOWS_BURST = 4_000;
 /** Idle time that ends a flow, milliseconds. TCP: RFC 5382 REQ-5, two hours and four minutes. */
 export const FLOW_IDLE_TCP_MS = 7_440_000;
 /** One side has sent its FIN: the TIME-WAIT of RFC 5382 REQ-5. */

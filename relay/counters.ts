@@ -46,6 +46,8 @@ export const FAMILIES = {
       "oversize",
       /** Over the client's rate limit. */
       "rate-limit",
+      /** Would open a flow, of which the session opens too many. */
+      "flow-rate",
       /** To a tunnel address that no session has. */
       "no-route",
       /** Towards a client that did not open this flow. */

@@ -13,7 +13,7 @@ import { unixMs } from "../shared/units.ts";
 import type { UnixMs } from "../shared/units.ts";
 import type { SessionStatus } from "./admin.ts";
 import type { Carrier } from "./carrier.ts";
-import { ANSWERS_BURST, ANSWERS_PER_SECOND } from "./constants.ts";
+import { ANSWERS_BURST, ANSWERS_PER_SECOND, FLOWS_BURST, FLOWS_PER_SECOND } from "./constants.ts";
 import type { CounterName } from "./counters.ts";
 import { FlowTable } from "./flow-table.ts";
 import { FragmentTable } from "./fragment-table.ts";
@@ -75,6 +75,8 @@ export class Session {
   readonly fragmentsDown = new FragmentTable();
   /** How many answers of the relay's own the client may cause. */
   readonly answers = new TokenBucket(ANSWERS_PER_SECOND, ANSWERS_BURST);
+  /** How many flows it may open. */
+  readonly newFlows = new TokenBucket(FLOWS_PER_SECOND, FLOWS_BURST);
   /** The downlink has frames for this session that it has not flushed. */
   touched = false;
 

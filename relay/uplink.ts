@@ -122,6 +122,7 @@ export class Uplink {
     const slot = this.#flowOf(session, slab, nowMs);
     if (slot === RELATED) return this.#pass(session);
     if (slot === UNAUDITED) return this.#drop(session, COUNTER.dropped["audit-fail-closed"]);
+    if (slot === FLOODED) return this.#drop(session, COUNTER.dropped["flow-rate"]);
     if (slot === ORPHAN) return this.#drop(session, COUNTER.dropped["fragment-orphan"]);
     if (isAllowed(session.flows.verdict(slot))) {
       if (session.rate.admitUp(view.totalLength, nowMs)) return this.#pass(session);
@@ -131,7 +132,7 @@ export class Uplink {
     return this.#drop(session, COUNTER.dropped["policy-deny"]);
   }
 
-  /** The slot of the packet's flow, on which it is counted, and which is opened when it is new; `ORPHAN`, `RELATED` or `UNAUDITED` when it has none. */
+  /** The slot of the packet's flow, on which it is counted, and which is opened when it is new; `ORPHAN`, `RELATED`, `UNAUDITED` or `FLOODED` when it has none. */
   #flowOf(session: Session, slab: Uint8Array, nowMs: number): number {
     const view = this.#view;
     const { flows } = session;
@@ -142,6 +143,7 @@ export class Uplink {
       if (view.isLaterFragment) return ORPHAN;
       if (isIcmpError(view.version, view.icmpType) && this.#isRelated(session, slab)) return RELATED;
       if (this.#parts.flowAudit.refusesTraffic) return UNAUDITED;
+      if (!session.newFlows.take(1, nowMs)) return FLOODED;
       slot = this.#open(session, nowMs);
     }
     if (view.isFragment && !view.isLaterFragment) session.fragmentsUp.remember(view, slot, nowMs);
@@ -190,6 +192,8 @@ const ORPHAN = -1;
 const RELATED = -2;
 /** A new flow that could not be written to the audit. */
 const UNAUDITED = -3;
+/** One new flow too many. */
+const FLOODED = -4;
 
 function isOwnSource({ lease }: Session, view: PacketView): boolean {
   const own = view.version === 4 ? lease.ipv4 : lease.ipv6;
