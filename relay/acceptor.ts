@@ -89,7 +89,7 @@ export class Acceptor {
     const identity = identityOf(quic);
     const settled = this.#waiting.enter(typeof identity === "string" ? "" : identity.name);
     if (settled === undefined) {
-      this.#parts.counters.add(COUNTER.sessionsRefused["waiting-limit"]);
+      this.#parts.counters.add(COUNTER.sessionsRefused["over-limit"]);
       quic.close(HTTP3_CODE.H3_EXCESSIVE_LOAD, "too many connections of this client have no session");
       return;
     }

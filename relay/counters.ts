@@ -145,8 +145,6 @@ export const FAMILIES = {
       "revoked",
       "lane-taken",
       "over-limit",
-      /** A connection: too many of its client have no session. */
-      "waiting-limit",
       "pool-empty",
       "draining",
       "audit-fail-closed",
