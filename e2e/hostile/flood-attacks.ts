@@ -6,7 +6,9 @@ import { ipv4, u16, udp } from "../../shared/packet/fixture.ts";
 import { encodeAddressRequest } from "../../shared/tunnel/address-capsule.ts";
 import { parsePrefix } from "../../shared/packet/address.ts";
 import { TARGET_A } from "../harness/topology.ts";
+import { CONTROL_MESSAGES_BURST } from "../../relay/constants.ts";
 import type { Attack } from "./attack.ts";
+import type { Peer } from "./peer.ts";
 import { sendBody } from "./hostile-session.ts";
 import { writeAll } from "./raw-stream.ts";
 
@@ -23,9 +25,11 @@ const ADDRESS_REQUESTS = 5_000;
 /** Frames in one piece that is sent. */
 const FRAMES_A_PIECE = 1_000;
 /** What is asked of the echo service and not read, in bytes. */
-const UNREAD_BYTES = 16 * 1024 * 1024;
-/** Of it at a time, a millisecond apart: below the rate at which the device that all share would overflow. */
+const UNREAD_BYTES = 32 * 1024 * 1024;
+/** Of it at a time. */
 const UNREAD_FRAMES_A_PIECE = 20;
+/** Between them: below the rate at which the device that all share would overflow. Milliseconds. */
+const UNREAD_PAUSE_MS = 1;
 
 export const FLOOD_ATTACKS: readonly Attack[] = [
   {
@@ -74,24 +78,19 @@ export const FLOOD_ATTACKS: readonly Attack[] = [
     run: async (peer) => {
       const session = await peer.session({ deaf: true });
       const request = encodeAddressRequest([{ requestId: 1, prefix: parsePrefix("0.0.0.0/32") }]);
-      await sendBody(session.control, request);
+      await sendBody(session.control, Buffer.concat(Array<Uint8Array>(CONTROL_MESSAGES_BURST).fill(request)));
     },
   },
   {
     name: "a lane that is not read",
-    run: async (peer) => {
-      const session = await peer.session({ lanes: 2 });
-      await session.ask("/lane/0"); // Nothing reads its body.
-      const lane = await session.lane(1);
-      const packet = session.frame(
-        ipv4({ src: session.ipv4, dst: TARGET_A.ipv4, payload: udp(4_000, 7, new Uint8Array(1_200)) }),
-      );
-      const piece = Buffer.concat(Array<Uint8Array>(UNREAD_FRAMES_A_PIECE).fill(packet));
-      for (let sent = 0; sent < UNREAD_BYTES; sent += piece.length) {
-        await sendBody(lane, piece);
-        await new Promise((resolve) => setTimeout(resolve, 1));
-      }
-    },
+    run: (peer) => echoUnread(peer, UNREAD_PAUSE_MS),
+    counts: { 'zgate_dropped_packets_total{reason="queue-full"}': 1 },
+  },
+  {
+    name: "a lane that is not read, at full speed",
+    run: (peer) => echoUnread(peer, 0),
+    counts: { 'zgate_dropped_packets_total{reason="queue-full"}': 1 },
+    todo: "all clients share the device's queue: answers to one that asks at full speed push out a neighbour's",
   },
   {
     name: "frames byte by byte",
@@ -137,7 +136,7 @@ export const FLOOD_ATTACKS: readonly Attack[] = [
       }
     },
     closes: HTTP3_CODE.H3_EXCESSIVE_LOAD,
-    counts: { 'zgate_sessions_refused_total{reason="waiting-limit"}': SILENT_CONNECTIONS / 2 },
+    counts: { 'zgate_sessions_refused_total{reason="over-limit"}': SILENT_CONNECTIONS / 2 },
   },
   {
     name: `${HALF_HANDSHAKES} handshakes that stop half way`,
@@ -169,3 +168,17 @@ export const FLOOD_ATTACKS: readonly Attack[] = [
     },
   },
 ];
+
+/** Asks the echo service for `UNREAD_BYTES` through a lane that nobody reads; `pauseMs` after each piece. */
+async function echoUnread(peer: Peer, pauseMs: number): Promise<void> {
+  const session = await peer.session();
+  const lane = await session.ask("/lane/0");
+  const packet = session.frame(
+    ipv4({ src: session.ipv4, dst: TARGET_A.ipv4, payload: udp(4_000, 7, new Uint8Array(1_200)) }),
+  );
+  const piece = Buffer.concat(Array<Uint8Array>(UNREAD_FRAMES_A_PIECE).fill(packet));
+  for (let sent = 0; sent < UNREAD_BYTES; sent += piece.length) {
+    await sendBody(lane, piece);
+    if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+}
