@@ -59,3 +59,6 @@ export const WIREGUARD_GO_MODULE = "golang.zx2c4.com/wireguard@v0.0.0-2026052221
 export const TUNNEL_UP_TIMEOUT_MS = 20_000;
 /** How long building or installing a peer may take, in milliseconds. */
 export const INSTALL_TIMEOUT_MS = 300_000;
+
+/** Handshakes at a time of `handshake-load.ts`: below the connections without a session that the relay lets a client have (8). */
+export const HANDSHAKES_AT_ONCE = 6;
