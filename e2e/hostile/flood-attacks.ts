@@ -89,8 +89,7 @@ export const FLOOD_ATTACKS: readonly Attack[] = [
   {
     name: "a lane that is not read, at full speed",
     run: (peer) => echoUnread(peer, 0),
-    counts: { 'zgate_dropped_packets_total{reason="queue-full"}': 1 },
-    todo: "all clients share the device's queue: answers to one that asks at full speed push out a neighbour's",
+    todo: "all clients share the device's queue of 500 packets: answers to one at full speed can push out a neighbour's",
   },
   {
     name: "frames byte by byte",
