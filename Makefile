@@ -86,7 +86,7 @@ test: setup build ## Everything that CI runs, with a summary
 
 .PHONY: test-unit
 test-unit: build ## Unit and property tests
-	$(NODE) --test "{agent,relay,shared,cli,tools,docs}/**/*.test.ts" "e2e/harness/**/*.test.ts" "bench/**/*.test.ts"
+	$(NODE) --test "{agent,relay,shared,cli,tools,docs}/**/*.test.ts" "e2e/{harness,fuzz}/**/*.test.ts" "bench/**/*.test.ts"
 
 .PHONY: test-native
 test-native: ## Tests in Rust: the addon, the benchmark's delay line

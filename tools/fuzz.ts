@@ -18,7 +18,7 @@ if (!(seconds > 0)) {
   process.exit(2);
 }
 
-const files = globSync("{shared,agent,relay,cli}/**/*.test.ts", { cwd: root }).filter((file) =>
+const files = globSync("{shared,agent,relay,cli,e2e/fuzz}/**/*.test.ts", { cwd: root }).filter((file) =>
   readFileSync(join(root, file), "utf8").includes(`from "fast-check"`),
 );
 const end = performance.now() + seconds * 1000;
