@@ -32,8 +32,12 @@ clients:
 `;
 /** How much the relay's resident memory may grow over the whole suite, in bytes. */
 const MEMORY_GROWTH_BYTES = 192 * 1024 * 1024;
-/** The slowest 99th percentile of the neighbour's pings, in milliseconds: generous, for machines that do other things as well. */
-const PING_P99_MS = 400;
+/**
+ * The slowest 99th percentile of the neighbour's pings, in milliseconds. It guards against a relay that stalls; attacker,
+ * relay and neighbour may share two busy cores here, so the figures to read are those that each test prints, and those of
+ * `bench/hostility.ts`.
+ */
+const PING_P99_MS = 2_000;
 const ATTACK_TIMEOUT_MS = 120_000;
 const skip = process.getuid?.() === 0 ? false : "network namespaces need root";
 
