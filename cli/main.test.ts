@@ -39,6 +39,19 @@ test("help names every group, and every group has help", () => {
   }
 });
 
+test("help shows each default once, as a user would write it", () => {
+  for (const [command, shown] of [
+    [["pki", "serve"], "default: 0.0.0.0:4433)"],
+    [["pki", "token", "create"], "default: 15m)"],
+    [["pki", "init"], "one of p256, ed25519; default: p256)"],
+    [["policy", "reload"], "default: 127.0.0.1:9443)"],
+  ] as const) {
+    const help = zgate([...command, "--help"]).stdout.replaceAll(/\s+/g, " ");
+    assert.ok(help.includes(shown), help);
+    assert.doesNotMatch(help, /\(default: [^)]*\) \(default|default: ["{[]/);
+  }
+});
+
 const FAILURES: readonly [args: readonly string[], status: number, stderr: string][] = [
   [["rely"], 2, "zgate: ZG_CONFIG_INVALID: unknown command 'rely' (Did you mean relay?)\n"],
   [["relay", "--polcy", "x"], 2, "zgate: ZG_CONFIG_INVALID: unknown option '--polcy' (Did you mean --policy?)\n"],

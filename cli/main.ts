@@ -3,6 +3,7 @@
  * `zgate pki` starts without the tunnel's code.
  */
 import { Command, CommanderError } from "commander";
+import type { Option } from "commander";
 import packageJson from "../package.json" with { type: "json" };
 import { describeFailure, EXIT_CODE_HELP, EXIT_CODES, exitCodeOf } from "./failure.ts";
 
@@ -46,6 +47,7 @@ async function main(args: readonly string[]): Promise<number> {
     .description(packageJson.description)
     .version(packageJson.version)
     .addHelpText("after", EXIT_CODE_HELP)
+    .configureHelp({ optionDescription: describeOption })
     .exitOverride()
     .configureOutput({
       outputError: (text, write) =>
@@ -76,6 +78,15 @@ function withSettingsOf(parent: Command, command: Command): Command {
   command.copyInheritedSettings(parent);
   for (const subcommand of command.commands) withSettingsOf(command, subcommand);
   return command;
+}
+
+/** The description with choices and default as a user writes them; commander would print them as JSON. */
+function describeOption({ description, argChoices, defaultValue, defaultValueDescription, required }: Option): string {
+  const notes: string[] = [];
+  if (argChoices !== undefined) notes.push(`one of ${argChoices.join(", ")}`);
+  const text = defaultValueDescription ?? (typeof defaultValue === "string" ? defaultValue : undefined);
+  if (required && text !== undefined) notes.push(`default: ${text}`);
+  return notes.length === 0 ? description : `${description} (${notes.join("; ")})`;
 }
 
 process.exitCode = await main(process.argv.slice(2));

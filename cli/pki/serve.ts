@@ -1,7 +1,7 @@
 /** `zgate pki serve`: enrolment and renewal, in a process apart from any relay, which needs no signing key then. */
 import { once } from "node:events";
 import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { formatHostPort } from "../../shared/config/host-port.ts";
 import type { HostPort } from "../../shared/config/host-port.ts";
 import { bindAddress } from "../../shared/config/values.ts";
@@ -24,11 +24,10 @@ export function serveCommand(): Command {
   return new Command("serve")
     .description("serve enrolment against tokens, and renewal, on a TCP port")
     .addOption(folderOption())
-    .option(
-      "--listen <ADDRESS:PORT>",
-      `TCP address (default: ${formatHostPort(DEFAULT_LISTEN)})`,
-      listenAddress,
-      DEFAULT_LISTEN,
+    .addOption(
+      new Option("--listen <ADDRESS:PORT>", "TCP address")
+        .argParser(listenAddress)
+        .default(DEFAULT_LISTEN, formatHostPort(DEFAULT_LISTEN)),
     )
     .option("--cert <FILE>", "certificate of the service, one of a relay (default: relay.pem in the folder)")
     .option("--key <FILE>", "its key (default: relay-key.pem in the folder)")

@@ -1,5 +1,5 @@
 /** `zgate pki token create`: one line that takes a new machine into the network. */
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { parseHostPort } from "../../shared/config/host-port.ts";
@@ -7,7 +7,7 @@ import type { HostPort } from "../../shared/config/host-port.ts";
 import { duration } from "../../shared/config/values.ts";
 import { ZgateError } from "../../shared/errors.ts";
 import { readCertificate } from "../../shared/pki/authority.ts";
-import { CLIENT_LIFETIME_MS, DEFAULT_ENROLMENT_PORT, TOKEN_LIFETIME_MS } from "../../shared/pki/constants.ts";
+import { CLIENT_LIFETIME_MS, DAY_MS, DEFAULT_ENROLMENT_PORT, TOKEN_LIFETIME_MS } from "../../shared/pki/constants.ts";
 import { formatToken } from "../../shared/pki/enrolment-token.ts";
 import { isClientName } from "../../shared/pki/profiles.ts";
 import { createToken, removeExpiredTokens } from "../../shared/pki/token-store.ts";
@@ -36,8 +36,16 @@ function createCommand(): Command {
       `where zgate pki serve listens, as the new machine reaches it`,
       enrolmentAddress,
     )
-    .option("--ttl <DURATION>", "how long the token may be used (default: 15m)", tokenLifetime, TOKEN_LIFETIME_MS)
-    .option("--days <COUNT>", "lifetime of the certificate (default: 1)", lifetimeOfDays, CLIENT_LIFETIME_MS)
+    .addOption(
+      new Option("--ttl <DURATION>", "how long the token may be used")
+        .argParser(tokenLifetime)
+        .default(TOKEN_LIFETIME_MS, `${TOKEN_LIFETIME_MS / 60_000}m`),
+    )
+    .addOption(
+      new Option("--days <COUNT>", "lifetime of the certificate")
+        .argParser(lifetimeOfDays)
+        .default(CLIENT_LIFETIME_MS, `${CLIENT_LIFETIME_MS / DAY_MS}`),
+    )
     .action(async ({ dir: folder, client, at, ttl, days: lifetimeMs }: CreateFlags) => {
       if (!isClientName(client)) {
         throw new ZgateError("ZG_PKI_INVALID", `${JSON.stringify(client)} cannot be a client's name`);
