@@ -70,6 +70,14 @@ export class Answers {
     this.#counters.add(COUNTER.answers["icmp-too-big"]);
   }
 
+  /** Tells the client that its packet in `view` must be at most `mtu` bytes long. */
+  oversize(session: Session, mtu: number, view: PacketView, slab: Uint8Array, nowMs: number): void {
+    if (!this.#admit(session, nowMs)) return;
+    const at = this.#packetAt(session.agreement.offload === "gso");
+    const length = writeIcmpError(ICMP_TOO_BIG, mtu, view, slab, this.#source(view), this.#out, at);
+    this.#toClient(session, at, length, COUNTER.answers["icmp-too-big"]);
+  }
+
   #admit(session: Session, nowMs: number): boolean {
     if (session.answers.take(1, nowMs)) return true;
     this.#counters.add(COUNTER.answers.suppressed);

@@ -80,10 +80,17 @@ export class Uplink {
     const slab = this.#datagramSlab;
     const at = SLAB_HEADROOM + FRAME_HEADER;
     slab.set(bytes.subarray(from + 1, to), at);
-    putFrameLength(slab, SLAB_HEADROOM, length);
-    if (this.#parse(session, slab, at, at + length) && this.#admit(session, slab, performance.now())) {
-      this.#parts.device.write(slab, SLAB_HEADROOM, at + length, false);
+    if (!this.#parse(session, slab, at, at + length)) return;
+    const { device, mtu, answers } = this.#parts;
+    const nowMs = performance.now();
+    if (length > mtu && isOwnSource(session, this.#view)) {
+      answers.oversize(session, mtu, this.#view, slab, nowMs);
+      this.#drop(session, COUNTER.dropped.oversize);
+      return;
     }
+    if (!this.#admit(session, slab, nowMs)) return;
+    putFrameLength(slab, SLAB_HEADROOM, length);
+    device.write(slab, SLAB_HEADROOM, at + length, false);
   }
 
   #frames(session: Session, slab: Uint8Array, from: number, reader: FrameReader): void {
