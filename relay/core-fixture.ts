@@ -200,11 +200,6 @@ export async function leafOf(name: string): Promise<Leaf> {
   return issued;
 }
 
-/** A list of the test's CA that revokes these clients. */
-export async function revocationListOf(...names: readonly string[]): Promise<string> {
-  return (await authority).revocationList(await Promise.all(names.map(leafOf)));
-}
-
 function derOf(leaf: Leaf): Uint8Array {
   return new Uint8Array(leaf.certificate.rawData);
 }
