@@ -51,7 +51,10 @@ export async function runAgent(config: AgentConfig): Promise<void> {
   const log = createLogger({ level: config.logLevel, name: "agent" });
   const stop = stopSignal();
   const agent = await Agent.start(config, log);
-  const unfollow = followCertificates(config, log, () => agent.reconnect("other certificates are there"));
+  const unfollow = followCertificates(config, log, {
+    onChange: () => agent.reconnect("other certificates are there"),
+    session: () => agent.session,
+  });
   const admin = config.admin === null ? undefined : await openAgentAdmin(config.admin, agent.status);
   try {
     await agent.run(stop);
@@ -136,6 +139,10 @@ class Agent {
       }
       await sleep(wait, undefined, { signal: stop }).catch(() => undefined);
     }
+  }
+
+  get session(): AgentSession | undefined {
+    return this.#session;
   }
 
   /** Ends the session in progress; the next one comes at once, behind the same device. */

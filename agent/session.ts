@@ -10,9 +10,12 @@ import { fieldValue } from "../shared/http3/fields.ts";
 import type { Field } from "../shared/http3/fields.ts";
 import { HTTP3_CODE } from "../shared/http3/spec.ts";
 import type { Http3Stream } from "../shared/http3/stream.ts";
+import { readWholeBody } from "../shared/http3/whole-body.ts";
 import type { CloseInfo } from "../shared/native/quic.ts";
 import type { Prefix } from "../shared/packet/address.ts";
 import { rangePrefixes } from "../shared/packet/address-range.ts";
+import { MAX_ANSWER_BYTES, RENEWAL_PATH } from "../shared/pki/constants.ts";
+import type { RenewalAnswer } from "../shared/pki/enrolment-client.ts";
 import { decodeAddressAssign } from "../shared/tunnel/address-capsule.ts";
 import { CapsuleChannel } from "../shared/tunnel/capsule-channel.ts";
 import { CAPSULE_ADDRESS_ASSIGN, CAPSULE_ROUTE_ADVERTISEMENT } from "../shared/tunnel/constants.ts";
@@ -68,9 +71,11 @@ export class AgentSession implements SessionParts {
   readonly senders: readonly LaneSender[];
   readonly closed: Promise<CloseInfo>;
   readonly #http3: Http3Connection;
+  readonly #authority: string;
 
-  private constructor(http3: Http3Connection, parts: SessionParts) {
+  private constructor(http3: Http3Connection, authority: string, parts: SessionParts) {
     this.#http3 = http3;
+    this.#authority = authority;
     this.agreement = parts.agreement;
     this.addresses = parts.addresses;
     this.routes = parts.routes;
@@ -81,11 +86,30 @@ export class AgentSession implements SessionParts {
   /** Rejects with `SessionRefused`, or another `ZgateError`; then the connection is closed. */
   static async open(http3: Http3Connection, options: SessionOptions): Promise<AgentSession> {
     try {
-      return new AgentSession(http3, await openParts(http3, options));
+      return new AgentSession(http3, options.authority, await openParts(http3, options));
     } catch (error) {
       http3.close(HTTP3_CODE.H3_NO_ERROR, "the session did not open");
       throw error;
     }
+  }
+
+  /** Renewal of this agent's certificate by the relay, on the session's own connection. */
+  async renewal(body: string): Promise<RenewalAnswer> {
+    const authority = this.#authority;
+    const stream = await this.#http3.request(
+      [
+        [":method", "POST"],
+        [":scheme", "https"],
+        [":authority", authority],
+        [":path", RENEWAL_PATH],
+        ["content-type", "application/json"],
+      ],
+      { body: Buffer.from(body), end: true },
+    );
+    const answer = await readWholeBody(stream, MAX_ANSWER_BYTES);
+    const reason = stream.field("zgate-reason");
+    const text = reason === undefined ? Buffer.from(answer ?? []).toString("utf8") : JSON.stringify({ error: reason });
+    return { service: `the relay at ${authority}`, status: stream.status, body: text };
   }
 
   /** Ends the session in good order. */

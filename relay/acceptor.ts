@@ -4,6 +4,7 @@
  *   connection ▸ identity of the verified leaf ▸ requests:
  *     CONNECT connect-ip  ▸ policy, limits, lease ▸ 200, ADDRESS_ASSIGN, ROUTE_ADVERTISEMENT: a session
  *     CONNECT zgate-lane  ▸ a lane of that session
+ *     POST /v1/renew      ▸ a new certificate for the client, where the relay has an authority
  *     anything else       ▸ 404, 405, 501
  *
  * A refusal is an answer with a status and a `zgate-reason`, an audit record and a counter.
@@ -17,6 +18,7 @@ import type { Field } from "../shared/http3/fields.ts";
 import { HTTP3_CODE } from "../shared/http3/spec.ts";
 import type { Http3Stream } from "../shared/http3/stream.ts";
 import type { QuicConnection } from "../shared/native/quic.ts";
+import type { EnrolmentService } from "../shared/pki/enrolment-service.ts";
 import { clientIdentity } from "../shared/pki/identity.ts";
 import type { Identity } from "../shared/pki/identity.ts";
 import { answerFields, maxFrameLength, negotiate } from "../shared/tunnel/negotiation.ts";
@@ -29,6 +31,7 @@ import { CONTROL_TIMEOUT_MS, DEFAULT_CLIENT_SESSIONS, DRAIN_RETRY_AFTER_S, POOL_
 import { COUNTER, frameErrorCounter, handshakeCounter } from "./counters.ts";
 import type { CounterName, Counters } from "./counters.ts";
 import { DatagramCarrier } from "./datagram-carrier.ts";
+import { answerRenewal, isRenewal } from "./enrolment.ts";
 import type { Lease, LeasePool } from "./lease-pool.ts";
 import type { LivePolicy } from "./live-policy.ts";
 import type { Revocations } from "./revocations.ts";
@@ -48,6 +51,8 @@ export interface AcceptorParts {
   readonly offer: SessionOffer;
   readonly maxSessions: number;
   readonly revocations: Revocations;
+  /** The authority, where the relay has one. */
+  readonly enrolment: EnrolmentService | undefined;
 }
 
 /** An answer that is not 200. */
@@ -70,6 +75,8 @@ interface Visit {
   /** A sentence instead, when the certificate names no client. */
   readonly identity: Identity | string;
   session: Session | undefined;
+  /** A request for a new certificate is being answered. */
+  renewing: boolean;
   /** Called when it has its session, or ends without one. */
   readonly settled: () => void;
 }
@@ -94,7 +101,7 @@ export class Acceptor {
       return;
     }
     const http3 = new Http3Connection(quic, "server");
-    const visit: Visit = { http3, identity, session: undefined, settled };
+    const visit: Visit = { http3, identity, session: undefined, renewing: false, settled };
     const late = setTimeout(() => {
       if (visit.session === undefined) http3.close(HTTP3_CODE.H3_NO_ERROR, "no session was opened in time");
     }, CONTROL_TIMEOUT_MS);
@@ -111,10 +118,11 @@ export class Acceptor {
     try {
       if (protocol === "connect-ip") this.#openSession(visit, stream);
       else if (protocol === "zgate-lane") this.#openLane(visit, stream);
+      else if (isRenewal(stream)) this.#renew(visit, stream);
       else stream.respond(stream.field(":method") === "CONNECT" ? 501 : 404, [], { end: true });
     } catch (error) {
       if (error instanceof Refusal) {
-        this.#refuse(visit, stream, error, protocol === "zgate-lane" ? "lane" : "session");
+        this.#refuse(visit, stream, error, refusedPart(protocol));
       } else {
         this.#fail(visit, error);
       }
@@ -205,7 +213,20 @@ export class Acceptor {
     });
   }
 
-  #refuse(visit: Visit, stream: Http3Stream, refusal: Refusal, what: "session" | "lane"): void {
+  #renew(visit: Visit, stream: Http3Stream): void {
+    const { enrolment, revocations } = this.#parts;
+    const { identity } = visit;
+    if (enrolment === undefined) throw new Refusal(404, "malformed", "this relay has no authority that could renew");
+    if (typeof identity === "string") throw new Refusal(403, "bad-identity", identity);
+    const { quic } = visit.http3;
+    const revoked = revocations.reasonAgainst({ identity, chain: quic.peerChainDer });
+    if (revoked !== undefined) throw new Refusal(403, "revoked", revoked);
+    if (visit.renewing) throw new Refusal(429, "over-limit", "a renewal of this connection is in progress");
+    visit.renewing = true;
+    void answerRenewal(enrolment, stream, identity, quic.remote).finally(() => (visit.renewing = false));
+  }
+
+  #refuse(visit: Visit, stream: Http3Stream, refusal: Refusal, what: RefusedPart): void {
     const { counters, audit, log } = this.#parts;
     const identity = typeof visit.identity === "string" ? undefined : visit.identity;
     counters.add(COUNTER.sessionsRefused[refusal.counter]);
@@ -222,6 +243,13 @@ export class Acceptor {
     if (refusal.retryAfterS !== undefined) fields.push(["retry-after", String(refusal.retryAfterS)]);
     stream.respond(refusal.status, fields, { end: true });
   }
+}
+
+type RefusedPart = "session" | "lane" | "renewal";
+
+function refusedPart(protocol: string | undefined): RefusedPart {
+  if (protocol === undefined) return "renewal";
+  return protocol === "zgate-lane" ? "lane" : "session";
 }
 
 function identityOf(quic: QuicConnection): Identity | string {

@@ -50,6 +50,7 @@ export type SessionDown = Span<BodyOf<"session-down">>;
 export type FlowEnd = Span<BodyOf<"flow">>;
 export type PolicyChange = BodyOf<"policy">;
 export type Refusal = BodyOf<"refusal">;
+export type CertificateIssue = Omit<BodyOf<"certificate">, "notAfter"> & { readonly notAfter: UnixMs };
 
 /** The same with times as numbers. */
 type Span<B extends { start: string; end: string }> = Omit<B, "start" | "end"> & {
@@ -148,6 +149,11 @@ export class AuditLog {
   /** Refusals are limited for each kind: their remote addresses may be made up. */
   refusal(refusal: Refusal): void {
     if (this.#admit(this.#refusals, refusal.what)) this.#append("warn", "refusal", refusal);
+  }
+
+  certificate(issued: CertificateIssue): void {
+    const body: BodyOf<"certificate"> = { ...issued, notAfter: isoTime(issued.notAfter) };
+    this.#append("info", "certificate", body);
   }
 
   /** Every record so far is written or waits in the queue, and the sink takes them. */

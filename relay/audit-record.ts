@@ -132,8 +132,8 @@ export const policyRecord = z.strictObject({
 export const refusalRecord = z.strictObject({
   ...envelope,
   type: z.literal("refusal"),
-  /** What was refused: a TLS handshake, a session, a lane. */
-  what: z.enum(["handshake", "session", "lane"]),
+  /** What was refused: a TLS handshake, a session, a lane, a request for a certificate. */
+  what: z.enum(["handshake", "session", "lane", "enrolment", "renewal"]),
   remote: z.string(),
   /** From a verified certificate; absent before there was one. */
   client: z.string().optional(),
@@ -141,6 +141,21 @@ export const refusalRecord = z.strictObject({
   /** A TLS alert or transport error (RFC 9001 section 4.8), or an HTTP status. */
   code: z.int(),
   reason: z.string(),
+});
+
+export const certificateRecord = z.strictObject({
+  ...envelope,
+  type: z.literal("certificate"),
+  request: z.enum(["enrolment", "renewal"]),
+  /** Outer address of who asked. */
+  remote: z.string(),
+  client: z.string(),
+  /** Of the new certificate, as in `session-up`. */
+  serial: z.string(),
+  fingerprint: sha256,
+  notAfter: instant,
+  /** Serial number of the certificate that was renewed. */
+  replaces: z.string().optional(),
 });
 
 export const suppressedRecord = z.strictObject({
@@ -175,6 +190,7 @@ export const auditRecord = z.discriminatedUnion("type", [
   flowRecord,
   policyRecord,
   refusalRecord,
+  certificateRecord,
   suppressedRecord,
   gapRecord,
 ]);

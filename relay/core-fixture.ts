@@ -108,7 +108,11 @@ export class RelayCore {
       ...{ log, live, pool, sessions, uplink, counters, audit },
       offer: { maxLanes: 4, offload: tun.features.vnetHeader ? "gso" : "none", mtu: MTU },
       maxSessions: options.maxSessions ?? 100,
-      revocations: new Revocations("crl.pem", options.crlPem),
+      revocations: new Revocations("crl.pem", {
+        caPem: "",
+        ...(options.crlPem === undefined ? {} : { crlPem: options.crlPem }),
+      }),
+      enrolment: undefined,
     });
     this.tun = tun;
     this.pool = pool;

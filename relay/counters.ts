@@ -170,6 +170,12 @@ export const FAMILIES = {
       "internal-error",
     ],
   },
+  certificateRequests: {
+    metric: "zgate_certificate_requests_total",
+    help: "Requests for certificates, of new machines and of clients that renew",
+    label: "outcome",
+    names: ["issued", "refused", "failed"],
+  },
   policyReloads: {
     metric: "zgate_policy_reloads_total",
     help: "Attempts to load the policy again",

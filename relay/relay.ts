@@ -32,6 +32,7 @@ import { AuditLog } from "./audit-log.ts";
 import { CLOSE_TIMEOUT_MS, HOUSEKEEPING_MS } from "./constants.ts";
 import { COUNTER, Counters, handshakeRefusalReason } from "./counters.ts";
 import { Downlink } from "./downlink.ts";
+import { openEnrolment } from "./enrolment.ts";
 import { FlowAudit } from "./flow-audit.ts";
 import { LeasePool } from "./lease-pool.ts";
 import { LeaseStore } from "./lease-store.ts";
@@ -156,7 +157,9 @@ class Relay {
       mtu: config.mtu,
     } as const;
     const { maxSessions } = config;
-    const revocations = new Revocations(config.crl, tls.material.crlPem);
+    const revocations = new Revocations(config.crl, tls.material);
+    const { enroll, authority, cert, key, keyExchange } = config;
+    const enrolment = authority === undefined ? undefined : await openEnrolment(authority, { log, audit, counters });
     const acceptor = new Acceptor({
       log,
       live,
@@ -168,6 +171,7 @@ class Relay {
       offer,
       maxSessions,
       revocations,
+      enrolment,
     });
     this.#acceptor = acceptor;
     this.#every(HOUSEKEEPING_MS, () => {
@@ -187,13 +191,13 @@ class Relay {
       this.#closers.push(() => admin.close());
       log.info({ admin: admin.address }, "admin server listens");
     }
-    const { enroll, authority, cert, key } = config;
-    if (enroll !== null && authority !== undefined) {
-      const enrolment = await hostEnrolment({ folder: authority, listen: enroll, cert, key, log });
-      this.#closers.push(() => enrolment.close());
+    if (enroll !== null && authority !== undefined && enrolment !== undefined) {
+      const listen = enroll;
+      const host = await hostEnrolment({ service: enrolment, folder: authority, listen, cert, key, keyExchange, log });
+      this.#closers.push(() => host.close());
     }
     const endpoint = this.#listen(tls.material, acceptor, audit);
-    this.#followCertificates(endpoint, tls.files, ({ crlPem }) => revocations.update(config.crl, crlPem, sessions));
+    this.#followCertificates(endpoint, tls.files, (material) => revocations.update(config.crl, material, sessions));
     this.#closers.push(() => sessions.endAll("drain", CLOSE_CODE.DRAINING, "the relay is going down"));
     log.info(
       {

@@ -1,20 +1,27 @@
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { initAuthority } from "../shared/pki/authority.ts";
-import { clientIdentity } from "../shared/pki/identity.ts";
+import { initAuthority, openRootCa } from "../shared/pki/authority.ts";
+import { DAY_MS } from "../shared/pki/constants.ts";
+import { clientIdentity, normalSerial } from "../shared/pki/identity.ts";
 import { issueLeaf } from "../shared/pki/issuance.ts";
 import { pemBlocks, pemBytes } from "../shared/pki/pem.ts";
+import { createRevocationList } from "../shared/pki/revocation-list.ts";
 import { revoke } from "../shared/pki/revocation.ts";
 import { CLOSE_CODE } from "../shared/tunnel/constants.ts";
 import { Revocations } from "./revocations.ts";
-import type { RevocableSession } from "./revocations.ts";
+import type { RevocableSession, RevocationMaterial } from "./revocations.ts";
 
 const NOW = new Date();
 let folder = "";
-const lists = async (): Promise<string> => await readFile(join(folder, "crl.pem"), "utf8");
+const read = async (name: string): Promise<string> => await readFile(join(folder, name), "utf8");
+const lists = async (caFile = "ca.pem"): Promise<RevocationMaterial> => ({
+  crlPem: await read("crl.pem"),
+  caPem: await read(caFile),
+});
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "zgate-revocations-"));
@@ -65,11 +72,50 @@ test("a list that cannot be read changes nothing", async () => {
   await revoke({ folder, what: "one", reason: "superseded", now: NOW });
   const revocations = new Revocations("crl.pem", await lists());
   const broken = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n";
-  assert.throws(() => revocations.update("crl.pem", broken, new Sessions()), { code: "ZG_TLS_MATERIAL" });
+  const material = { ...(await lists()), crlPem: broken };
+  assert.throws(() => revocations.update("crl.pem", material, new Sessions()), { code: "ZG_TLS_MATERIAL" });
   assert.notEqual(revocations.reasonAgainst(one), undefined);
 });
 
 test("without lists nobody is revoked", async () => {
   const one = await session("free");
-  assert.equal(new Revocations(undefined, undefined).reasonAgainst(one), undefined);
+  assert.equal(new Revocations(undefined, { caPem: await read("ca.pem") }).reasonAgainst(one), undefined);
+});
+
+/** What the root of an authority would say of its issuing CA. */
+async function revokeIssuingCa(authority: string): Promise<{ serial: string; crlPem: string }> {
+  const issuing = new X509Certificate(await readFile(join(authority, "issuing-ca.pem")));
+  const serial = normalSerial(issuing.serialNumber);
+  const root = await openRootCa(authority);
+  assert.ok(root !== undefined);
+  const entry = { type: "revoked", serial, reason: "keyCompromise", at: NOW.toISOString() } as const;
+  return { serial, crlPem: await createRevocationList(root, [entry], NOW, DAY_MS) };
+}
+
+test("a revoked CA ends the sessions under it, also of clients that did not send it", async () => {
+  const [whole, bare] = [await session("whole"), await session("bare")];
+  const leafOnly = { ...bare, chain: bare.chain.slice(0, 1) };
+  // The issuing CA as a trust anchor, as a relay has it whose clients send their leaf alone.
+  const revocations = new Revocations("crl.pem", await lists("issuing-ca.pem"));
+  assert.equal(revocations.reasonAgainst(leafOnly), undefined);
+  const { serial, crlPem } = await revokeIssuingCa(folder);
+  const sessions = new Sessions(whole, leafOnly);
+  revocations.update("crl.pem", { crlPem, caPem: await read("issuing-ca.pem") }, sessions);
+  assert.deepEqual(
+    sessions.ended.map(([name, , , reason]) => [name, reason]),
+    ["whole", "bare"].map((name) => [name, `the certificate ${serial} of its CA was revoked`]),
+  );
+  // Under the root alone, a leaf by itself is under no CA that is known.
+  assert.equal(new Revocations("crl.pem", { crlPem, caPem: await read("ca.pem") }).reasonAgainst(leafOnly), undefined);
+});
+
+test("a CA of the same name with another key is another CA", async () => {
+  const one = await session("rekeyed");
+  const leaf = { ...one, chain: one.chain.slice(0, 1) };
+  const other = await mkdtemp(join(tmpdir(), "zgate-revocations-"));
+  await initAuthority({ folder: other, name: "test", keyType: "p256", now: NOW });
+  const { crlPem } = await revokeIssuingCa(other);
+  const both = (await read("issuing-ca.pem")) + (await readFile(join(other, "issuing-ca.pem"), "utf8"));
+  assert.equal(new Revocations("crl.pem", { crlPem, caPem: both }).reasonAgainst(leaf), undefined);
+  await rm(other, { recursive: true });
 });

@@ -2,6 +2,7 @@
  * Revocation beyond the handshake: the lists in force → no session is opened with a certificate that was revoked after
  * its handshake began, and sessions in progress end when a new list names theirs.
  */
+import type { TlsMaterial } from "../shared/native/quic.ts";
 import type { Identity } from "../shared/pki/identity.ts";
 import { RevocationIndex } from "../shared/pki/revocation-index.ts";
 import { CLOSE_CODE } from "../shared/tunnel/constants.ts";
@@ -10,9 +11,12 @@ import type { EndReason } from "./session.ts";
 /** What this needs of a session. */
 export interface RevocableSession {
   readonly identity: Identity;
-  /** The verified chain, DER, leaf first. */
+  /** The chain as the client sent it, DER, the verified leaf first. */
   readonly chain: readonly Uint8Array[];
 }
+
+/** Lists, and the trust anchors under which the chains are. */
+export type RevocationMaterial = Pick<TlsMaterial, "crlPem" | "caPem">;
 
 /** `SessionRegistry`, as far as it is needed. */
 export interface RevocableSessions<Session extends RevocableSession> extends Iterable<Session> {
@@ -22,18 +26,18 @@ export interface RevocableSessions<Session extends RevocableSession> extends Ite
 export class Revocations {
   #index: RevocationIndex | undefined;
 
-  /** The lists to start with. Throws `ZG_TLS_MATERIAL`. `file` names them in errors. */
-  constructor(file: string | undefined, crlPem: string | undefined) {
-    this.#index = indexOf(file, crlPem);
+  /** What to start with. Throws `ZG_TLS_MATERIAL`. `file` names the lists in errors. */
+  constructor(file: string | undefined, material: RevocationMaterial) {
+    this.#index = indexOf(file, material);
   }
 
   /** New lists: ends the sessions that they name. Throws `ZG_TLS_MATERIAL` and changes nothing when one cannot be read. */
   update<Session extends RevocableSession>(
     file: string | undefined,
-    crlPem: string | undefined,
+    material: RevocationMaterial,
     sessions: RevocableSessions<Session>,
   ): void {
-    this.#index = indexOf(file, crlPem);
+    this.#index = indexOf(file, material);
     for (const session of [...sessions]) {
       const reason = this.reasonAgainst(session);
       if (reason !== undefined) sessions.end(session, "revoked", CLOSE_CODE.REVOKED, reason);
@@ -50,6 +54,6 @@ export class Revocations {
   }
 }
 
-function indexOf(file: string | undefined, crlPem: string | undefined): RevocationIndex | undefined {
-  return file === undefined || crlPem === undefined ? undefined : new RevocationIndex(file, crlPem);
+function indexOf(file: string | undefined, { crlPem, caPem }: RevocationMaterial): RevocationIndex | undefined {
+  return file === undefined || crlPem === undefined ? undefined : new RevocationIndex(file, crlPem, caPem);
 }

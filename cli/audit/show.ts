@@ -66,6 +66,8 @@ function detailsOf(record: AuditRecord): string {
       ].join("; ");
     case "refusal":
       return `${record.what} of ${record.client ?? record.remote}: ${record.reason} (${record.code})`;
+    case "certificate":
+      return `${record.request} of ${record.client} from ${record.remote}, serial ${record.serial} until ${record.notAfter}`;
     case "suppressed":
       return `${record.count} more like these: ${record.of}${record.key === undefined ? "" : ` of ${record.key}`}`;
     case "gap":

@@ -7,7 +7,8 @@ import type { HostPort } from "../../shared/config/host-port.ts";
 import { bindAddress } from "../../shared/config/values.ts";
 import { createLogger } from "../../shared/logging.ts";
 import { DEFAULT_ENROLMENT_PORT } from "../../shared/pki/constants.ts";
-import { hostEnrolment } from "../../shared/pki/enrolment-host.ts";
+import { hostEnrolment, logEnrolment } from "../../shared/pki/enrolment-host.ts";
+import { EnrolmentService } from "../../shared/pki/enrolment-service.ts";
 import { folderOption, passphraseOf, passphraseOption } from "./options.ts";
 
 interface ServeFlags {
@@ -34,15 +35,10 @@ export function serveCommand(): Command {
     .addOption(passphraseOption("decrypt"))
     .action(async (flags: ServeFlags) => {
       const log = createLogger({ level: "info", name: "pki" });
+      const { dir: folder, listen, cert = join(folder, "relay.pem"), key = join(folder, "relay-key.pem") } = flags;
       const passphrase = await passphraseOf(flags.passphraseFile);
-      const server = await hostEnrolment({
-        folder: flags.dir,
-        listen: flags.listen,
-        cert: flags.cert ?? join(flags.dir, "relay.pem"),
-        key: flags.key ?? join(flags.dir, "relay-key.pem"),
-        log,
-        ...(passphrase === undefined ? {} : { passphrase }),
-      });
+      const service = await EnrolmentService.open(folder, passphrase, (event) => logEnrolment(log, event));
+      const server = await hostEnrolment({ service, folder, listen, cert, key, keyExchange: "prefer-pq", log });
       await Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
       await server.close();
     });

@@ -70,28 +70,23 @@ describe("enrolment", { skip }, () => {
     assert.match(stderr, /the token is unknown, used, or has expired/);
   });
 
-  test("renewals under a running download lose no byte", async () => {
-    const file = (suffix: string): string => join(machine, `laptop${suffix}.pem`);
-    const flags = [
-      "--cert",
-      file(""),
-      "--key",
-      file("-key"),
-      "--ca",
-      join(machine, "ca.pem"),
-      "--renew",
-      `${RELAY.ipv4}:4433`,
-    ];
-    const agent = startAgent(network.agents[0], { certificates, name: "laptop", flags });
-    await tunnelOpen(agent);
-    const renewals = (): number => agent.stderr.split("the certificate was renewed").length - 1;
-    const before = renewals();
-    const url = `http://${TARGET_A.ipv4}/bytes/${DOWNLOAD_BYTES}`;
-    const download = `curl -sS -m 60 --limit-rate ${DOWNLOAD_RATE} '${url}' | sha256sum`;
-    const sum = (await network.agents[0].check(["sh", "-c", download], { timeoutMs: 60_000 })).split(" ")[0];
-    assert.equal(sum, contentSha256(DOWNLOAD_BYTES));
-    assert.ok(renewals() - before >= 1, agent.stderr);
-    assert.ok(relay.audit().filter((record) => record["type"] === "session-up").length >= 2);
-    await agent.stop();
-  });
+  for (const [how, where] of [
+    ["on the session's own connection", "on"],
+    ["by the enrolment service", `${RELAY.ipv4}:4433`],
+  ] as const)
+    test(`renewals under a running download lose no byte: ${how}`, async () => {
+      const file = (suffix: string): string => join(machine, `laptop${suffix}.pem`);
+      const flags = ["--cert", file(""), "--key", file("-key"), "--ca", join(machine, "ca.pem"), "--renew", where];
+      const agent = startAgent(network.agents[0], { certificates, name: "laptop", flags });
+      await tunnelOpen(agent);
+      const renewals = (): number => agent.stderr.split("the certificate was renewed").length - 1;
+      const before = renewals();
+      const url = `http://${TARGET_A.ipv4}/bytes/${DOWNLOAD_BYTES}`;
+      const download = `curl -sS -m 60 --limit-rate ${DOWNLOAD_RATE} '${url}' | sha256sum`;
+      const sum = (await network.agents[0].check(["sh", "-c", download], { timeoutMs: 60_000 })).split(" ")[0];
+      assert.equal(sum, contentSha256(DOWNLOAD_BYTES));
+      assert.ok(renewals() - before >= 1, agent.stderr);
+      assert.ok(relay.audit().filter((record) => record["type"] === "session-up").length >= 2);
+      await agent.stop();
+    });
 });

@@ -13,7 +13,7 @@ import {
   loopbackAddress,
   onOff,
   remoteAddress,
-  remoteAddressOrOff,
+  remoteAddressOrOnOff,
   route,
 } from "./values.ts";
 
@@ -38,9 +38,10 @@ export const agentOptions = {
     value: "on|off",
     description: "carry TCP and UDP super-packets whole where kernel and relay can",
   }),
-  renew: defaulted(remoteAddressOrOff(DEFAULT_RELAY_PORT), "off", {
-    value: "HOST:PORT|off",
-    description: "enrolment service that renews the certificate in its files at two thirds of its life",
+  renew: defaulted(remoteAddressOrOnOff(DEFAULT_RELAY_PORT), "off", {
+    value: "on|off|HOST:PORT",
+    description:
+      "renew the certificate in its files at two thirds of its life: by the relay itself, or by an enrolment service",
   }),
   reconnectMin: defaulted(duration(durationMs(10)), "200ms", {
     value: "DURATION",

@@ -148,7 +148,6 @@ const INVALID: readonly [file: string, code: string, message: string][] = [
   ["lanes: 1: 2", "ZG_CONFIG_INVALID", "/etc/zgate/z.yaml:1:9: this is not YAML: bad indentation of a mapping entry"],
   ["nat: false\nnat_interface: eth0", "ZG_CONFIG_INVALID", "nat_interface says where to masquerade, but nat is off"],
   ["enroll: 0.0.0.0:1", "ZG_CONFIG_INVALID", "enroll needs authority: the folder that zgate pki init made"],
-  ["authority: certs", "ZG_CONFIG_INVALID", "authority is only for enroll, which is off"],
   [
     "lane: 3\nmtu: 12",
     "ZG_CONFIG_INVALID",

@@ -31,7 +31,6 @@ export async function loadRelayConfig(sources: ConfigSources): Promise<RelayConf
     ...(enroll !== null && authority === undefined
       ? ["enroll needs authority: the folder that zgate pki init made"]
       : []),
-    ...(enroll === null && authority !== undefined ? ["authority is only for enroll, which is off"] : []),
   ]);
 }
 

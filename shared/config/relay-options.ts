@@ -89,7 +89,7 @@ export const relayOptions = {
   authority: optional(path, {
     value: "FOLDER",
     path: true,
-    description: "folder of the certificate authority, for --enroll",
+    description: "folder of the certificate authority: clients renew on their own connection; for --enroll too",
   }),
   auditFailClosed: defaulted(onOff, "off", {
     value: "on|off",

@@ -21,7 +21,7 @@ import {
   prefix4,
   prefix6,
   remoteAddress,
-  remoteAddressOrOff,
+  remoteAddressOrOnOff,
   route,
 } from "./values.ts";
 
@@ -39,7 +39,7 @@ const KINDS: Readonly<Record<string, z.ZodType<unknown, string>>> = {
   bindOrOff: bindAddressOrOff,
   loopback: loopbackAddress,
   remote: remoteAddress(4433),
-  remoteOrOff: remoteAddressOrOff(4433),
+  remoteOrOnOff: remoteAddressOrOnOff(4433),
   prefix4: prefix4(8, 29),
   prefix6: prefix6(32, 124),
   route,
@@ -68,8 +68,9 @@ const GOOD: readonly [kind: string, text: string, value: unknown][] = [
   ["loopback", "127.1.2.3:1", { host: "127.1.2.3", port: 1 }],
   ["loopback", "[::1]:1", { host: "::1", port: 1 }],
   ["loopback", "off", null],
-  ["remoteOrOff", "off", null],
-  ["remoteOrOff", "relay", { host: "relay", port: 4433 }],
+  ["remoteOrOnOff", "off", null],
+  ["remoteOrOnOff", "on", "on"],
+  ["remoteOrOnOff", "relay", { host: "relay", port: 4433 }],
   ["bindOrOff", "off", null],
   ["bindOrOff", "0.0.0.0:1", { host: "0.0.0.0", port: 1 }],
   ["remote", "relay.example", { host: "relay.example", port: 4433 }],
@@ -90,7 +91,7 @@ for (const [kind, text, value] of GOOD) {
 }
 
 const BAD: readonly [kind: string, text: string, message: string][] = [
-  ["remoteOrOff", "a b", 'expected off, or HOST:PORT, such as relay.example:4433, got "a b"'],
+  ["remoteOrOnOff", "a b", 'expected on, off, or HOST:PORT, such as relay.example:4433, got "a b"'],
   ["bindOrOff", "x", 'expected off, or ADDRESS:PORT with an IP address, such as 0.0.0.0:4433, got "x"'],
   ["onOff", "yes", 'expected on or off, got "yes"'],
   ["choice", "d", 'expected a, b or c, got "d"'],

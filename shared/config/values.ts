@@ -127,11 +127,12 @@ export function remoteAddress(defaultPort: number): ValueSchema<HostPort> {
   return value(`HOST:PORT, such as relay.example:${defaultPort}`, (text) => readRemoteAddress(text, defaultPort));
 }
 
-/** As `remoteAddress`, or `off`, which is null. */
-export function remoteAddressOrOff(defaultPort: number): ValueSchema<HostPort | null> {
-  return value(`off, or HOST:PORT, such as relay.example:${defaultPort}`, (text) =>
-    text === "off" ? null : readRemoteAddress(text, defaultPort),
-  );
+/** As `remoteAddress`, or `on`, or `off`, which is null. */
+export function remoteAddressOrOnOff(defaultPort: number): ValueSchema<HostPort | "on" | null> {
+  return value(`on, off, or HOST:PORT, such as relay.example:${defaultPort}`, (text) => {
+    if (text === "on") return text;
+    return text === "off" ? null : readRemoteAddress(text, defaultPort);
+  });
 }
 
 /** An IPv4 prefix in canonical text, its length in `[min, max]`. */

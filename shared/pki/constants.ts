@@ -77,6 +77,9 @@ export const MAX_SOURCES = 4096;
 export const MAX_ENROLMENT_CONNECTIONS = 128;
 export const ENROLMENT_TIMEOUT_MS = 10_000;
 
+/** Where renewals are sent, over TLS and over HTTP/3 alike. */
+export const RENEWAL_PATH = "/v1/renew";
+
 /** Port of the enrolment service: the relay's, on TCP. */
 export const DEFAULT_ENROLMENT_PORT = 4433;
 

@@ -1,6 +1,7 @@
 /** DER (X.690): values written for the few structures that no library of ours writes well, and a reader that walks. */
 
 export const TAG = {
+  boolean: 0x01,
   integer: 0x02,
   bitString: 0x03,
   octetString: 0x04,
@@ -12,6 +13,10 @@ export const TAG = {
   sequence: 0x30,
   /** `[0]`, constructed. */
   context0: 0xa0,
+  /** `[3]`, constructed. */
+  context3: 0xa3,
+  /** `[0]`, primitive. */
+  implicit0: 0x80,
 } as const;
 
 export function derSequence(...parts: readonly Uint8Array[]): Buffer<ArrayBuffer> {
@@ -134,15 +139,46 @@ export interface CertificateParts {
   /** The names' DER: compared byte by byte, as the TLS stack does. */
   readonly issuer: Uint8Array;
   readonly subject: Uint8Array;
+  /** Key identifiers in hexadecimal (RFC 5280 sections 4.2.1.1 and 4.2.1.2); undefined where there are none. */
+  readonly authorityKey: string | undefined;
+  readonly subjectKey: string | undefined;
 }
+
+const AUTHORITY_KEY_IDENTIFIER = "551d23";
+const SUBJECT_KEY_IDENTIFIER = "551d0e";
 
 /** Throws a `RangeError` when it is no certificate. */
 export function certificateParts(certificate: Uint8Array): CertificateParts {
   const fields = new DerReader(certificate).enter(TAG.sequence).enter(TAG.sequence);
   if (fields.nextTag === TAG.context0) fields.skip();
-  const serial = Buffer.from(fields.content(TAG.integer)).toString("hex");
+  const serial = hex(fields.content(TAG.integer));
   fields.skip();
   const issuer = fields.whole(TAG.sequence);
   fields.skip();
-  return { serial, issuer, subject: fields.whole(TAG.sequence) };
+  const subject = fields.whole(TAG.sequence);
+  while (!fields.atEnd && fields.nextTag !== TAG.context3) fields.skip();
+  return { serial, issuer, subject, ...(fields.atEnd ? NO_KEYS : keyIdentifiers(fields.enter(TAG.context3))) };
+}
+
+type KeyIdentifiers = Pick<CertificateParts, "authorityKey" | "subjectKey">;
+const NO_KEYS: KeyIdentifiers = { authorityKey: undefined, subjectKey: undefined };
+
+function keyIdentifiers(extensions: DerReader): KeyIdentifiers {
+  let { authorityKey, subjectKey } = NO_KEYS;
+  const list = extensions.enter(TAG.sequence);
+  while (!list.atEnd) {
+    const extension = list.enter(TAG.sequence);
+    const id = hex(extension.content(TAG.objectId));
+    if (extension.nextTag === TAG.boolean) extension.skip();
+    const value = new DerReader(extension.content(TAG.octetString));
+    if (id === SUBJECT_KEY_IDENTIFIER) subjectKey = hex(value.content(TAG.octetString));
+    if (id !== AUTHORITY_KEY_IDENTIFIER) continue;
+    const parts = value.enter(TAG.sequence);
+    if (parts.nextTag === TAG.implicit0) authorityKey = hex(parts.content(TAG.implicit0));
+  }
+  return { authorityKey, subjectKey };
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
 }

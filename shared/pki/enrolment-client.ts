@@ -11,11 +11,13 @@ import { z } from "zod";
 import type { HostPort } from "../config/host-port.ts";
 import { formatHostPort } from "../config/host-port.ts";
 import { messageOf, ZgateError } from "../errors.ts";
+import type { KeyExchange } from "../native/quic.ts";
 import { createRequest } from "./certificate-request.ts";
-import { ENROLMENT_TIMEOUT_MS, MAX_ANSWER_BYTES } from "./constants.ts";
+import { ENROLMENT_TIMEOUT_MS, MAX_ANSWER_BYTES, RENEWAL_PATH } from "./constants.ts";
 import type { EnrolmentToken } from "./enrolment-token.ts";
 import { generateKey, privateKeyPem } from "./keys.ts";
 import type { KeyType } from "./keys.ts";
+import { TLS_GROUPS } from "./tls-groups.ts";
 
 /** What an agent needs to connect. */
 export interface Credentials {
@@ -32,26 +34,48 @@ const errorSchema = z.object({ error: z.string() });
 export async function enrol(token: EnrolmentToken, keyType: KeyType): Promise<Credentials> {
   // Nobody vouches for this connection, so nothing that it carries is secret or believed but by its fingerprint.
   const unverified = { method: "GET", path: "/v1/root", rejectUnauthorized: false };
-  const { root: caPem } = await ask(token.at, unverified, undefined, rootSchema);
+  const { root: caPem } = await askFor(token.at, unverified, "", rootSchema);
   if (fingerprintOf(caPem) !== token.rootFingerprint256) {
     const reason = "the service shows another root certificate than the token names: somebody may be in between";
     throw new ZgateError("ZG_TLS_HANDSHAKE", `${formatHostPort(token.at)}: ${reason}`);
   }
   const key = await generateKey(keyType);
   const body = { id: token.id, secret: token.secret, request: await createRequest(token.name, key) };
-  const verified = { method: "POST", path: "/v1/enroll", ca: caPem };
-  const { chain } = await ask(token.at, verified, body, chainSchema);
+  const verified = { method: "POST", path: "/v1/enroll", ca: caPem, ecdhCurve: TLS_GROUPS["prefer-pq"] };
+  const { chain } = await askFor(token.at, verified, JSON.stringify(body), chainSchema);
   return checked({ certificatePem: chain, privateKeyPem: await privateKeyPem(key), caPem });
 }
 
+/**
+ * Takes the JSON body of a renewal to an enrolment service, as the holder of the certificate that runs out, and gives
+ * the answer. Rejects when there is none.
+ */
+export type RenewalTransport = (body: string, old: Credentials) => Promise<RenewalAnswer>;
+
+export interface RenewalAnswer {
+  /** Who answered, for errors. */
+  readonly service: string;
+  /** An HTTP status. */
+  readonly status: number;
+  readonly body: string;
+}
+
 /** New credentials for those that run out. Throws as `enrol` does. */
-export async function renew(at: HostPort, old: Credentials, keyType: KeyType): Promise<Credentials> {
+export async function renew(transport: RenewalTransport, old: Credentials, keyType: KeyType): Promise<Credentials> {
   const key = await generateKey(keyType);
-  const body = { request: await createRequest("renewal", key) };
-  const { certificatePem: cert, privateKeyPem: oldKey, caPem } = old;
-  const options = { method: "POST", path: "/v1/renew", ca: caPem, cert, key: oldKey };
-  const { chain } = await ask(at, options, body, chainSchema);
-  return checked({ certificatePem: chain, privateKeyPem: await privateKeyPem(key), caPem });
+  const request = { request: await createRequest("renewal", key) };
+  const { service, status, body } = await transport(JSON.stringify(request), old);
+  const { chain } = accepted(service, status, jsonOf(body), chainSchema);
+  return checked({ certificatePem: chain, privateKeyPem: await privateKeyPem(key), caPem: old.caPem });
+}
+
+/** On a TLS connection of its own to the service. */
+export function renewalOverTls(at: HostPort, keyExchange: KeyExchange): RenewalTransport {
+  return async (body, { certificatePem: cert, privateKeyPem: key, caPem: ca }) => {
+    const ecdhCurve = TLS_GROUPS[keyExchange];
+    const options = { method: "POST", path: RENEWAL_PATH, ca, cert, key, ecdhCurve };
+    return { service: `the enrolment service at ${formatHostPort(at)}`, ...(await ask(at, options, body)) };
+  };
 }
 
 /** A service that signs another key than ours has a defect, which should show here and not at the next connection. */
@@ -77,36 +101,34 @@ function parsed(pem: string): X509Certificate | undefined {
   }
 }
 
-type Ask = Pick<RequestOptions, "method" | "path" | "ca" | "cert" | "key" | "rejectUnauthorized">;
+type Ask = Pick<RequestOptions, "method" | "path" | "ca" | "cert" | "key" | "rejectUnauthorized" | "ecdhCurve">;
 
-/** One request on a connection of its own. What comes back is bounded in size and time. */
-async function ask<Answer>(
-  at: HostPort,
-  options: Ask,
-  body: object | undefined,
-  schema: z.ZodType<Answer>,
-): Promise<Answer> {
-  const signal = AbortSignal.timeout(ENROLMENT_TIMEOUT_MS);
-  const text = body === undefined ? "" : JSON.stringify(body);
-  const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(text) };
-  const target = { host: at.host, port: at.port, ...(isIP(at.host) === 0 ? { servername: at.host } : {}) };
-  const { status, answer } = await exchange({ ...options, ...target, headers, signal }, text).catch(
-    (error: unknown) => {
-      const code = isTlsFailure(error) ? "ZG_TLS_HANDSHAKE" : "ZG_CONNECT_FAILED";
-      const reason = signal.aborted ? `no answer within ${ENROLMENT_TIMEOUT_MS} ms` : messageOf(error);
-      throw new ZgateError(code, `the enrolment service at ${formatHostPort(at)}: ${reason}`, { cause: error });
-    },
-  );
+async function askFor<Answer>(at: HostPort, options: Ask, text: string, schema: z.ZodType<Answer>): Promise<Answer> {
+  const { status, body } = await ask(at, options, text);
+  return accepted(`the enrolment service at ${formatHostPort(at)}`, status, jsonOf(body), schema);
+}
+
+/** What a service answered, when it is what was asked for. Throws `ZG_SESSION_REFUSED`. */
+function accepted<Answer>(service: string, status: number, answer: unknown, schema: z.ZodType<Answer>): Answer {
   const parsedAnswer = schema.safeParse(answer);
   if (status === 200 && parsedAnswer.success) return parsedAnswer.data;
   const said = errorSchema.safeParse(answer).data?.error ?? "no reason given";
-  throw new ZgateError(
-    "ZG_SESSION_REFUSED",
-    `the enrolment service at ${formatHostPort(at)} refused (${status}): ${said}`,
-  );
+  throw new ZgateError("ZG_SESSION_REFUSED", `${service} refused (${status}): ${said}`);
 }
 
-async function exchange(options: RequestOptions, body: string): Promise<{ status: number; answer: unknown }> {
+/** One request on a connection of its own. What comes back is bounded in size and time. */
+async function ask(at: HostPort, options: Ask, text: string): Promise<{ status: number; body: string }> {
+  const signal = AbortSignal.timeout(ENROLMENT_TIMEOUT_MS);
+  const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(text) };
+  const target = { host: at.host, port: at.port, ...(isIP(at.host) === 0 ? { servername: at.host } : {}) };
+  return await exchange({ ...options, ...target, headers, signal }, text).catch((error: unknown) => {
+    const code = isTlsFailure(error) ? "ZG_TLS_HANDSHAKE" : "ZG_CONNECT_FAILED";
+    const reason = signal.aborted ? `no answer within ${ENROLMENT_TIMEOUT_MS} ms` : messageOf(error);
+    throw new ZgateError(code, `the enrolment service at ${formatHostPort(at)}: ${reason}`, { cause: error });
+  });
+}
+
+async function exchange(options: RequestOptions, body: string): Promise<{ status: number; body: string }> {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const request = httpsRequest({ ...options, minVersion: "TLSv1.3", agent: false }, resolve);
     request.on("error", reject);
@@ -120,7 +142,7 @@ async function exchange(options: RequestOptions, body: string): Promise<{ status
     if (length > MAX_ANSWER_BYTES) throw new RangeError(`the answer has more than ${MAX_ANSWER_BYTES} bytes`);
     chunks.push(chunk);
   }
-  return { status: response.statusCode ?? 0, answer: jsonOf(Buffer.concat(chunks, length).toString("utf8")) };
+  return { status: response.statusCode ?? 0, body: Buffer.concat(chunks, length).toString("utf8") };
 }
 
 /** Codes of `node:tls`: those of OpenSSL's verification, and its own. */

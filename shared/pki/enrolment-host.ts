@@ -1,26 +1,26 @@
-/** An enrolment service that runs: authority folder, TLS files that are followed, a port, a log. */
+/** An enrolment service that runs on a port: TLS files that are followed, a log. */
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { formatHostPort } from "../config/host-port.ts";
 import type { HostPort } from "../config/host-port.ts";
 import { messageOf } from "../errors.ts";
 import { FileWatch } from "../host/file-watch.ts";
+import type { KeyExchange } from "../native/quic.ts";
 import { unixMs } from "../units.ts";
 import type { UnixMs } from "../units.ts";
 import { serveEnrolment } from "./enrolment-server.ts";
-import { EnrolmentService } from "./enrolment-service.ts";
-import type { EnrolmentEvent } from "./enrolment-service.ts";
+import type { EnrolmentEvent, EnrolmentService } from "./enrolment-service.ts";
 import { loadChangedTlsFiles, loadTlsFiles } from "./tls-files.ts";
 
 export interface EnrolmentHostOptions {
+  readonly service: EnrolmentService;
   /** The authority's folder. */
   readonly folder: string;
-  /** Of the issuing CA's key. */
-  readonly passphrase?: string;
   readonly listen: HostPort;
   /** Paths of the certificate and key that the service shows. */
   readonly cert: string;
   readonly key: string;
+  readonly keyExchange: KeyExchange;
   readonly log: Logger;
 }
 
@@ -29,11 +29,10 @@ export interface EnrolmentHost {
   close(): Promise<void>;
 }
 
-/** Throws as `EnrolmentService.open`, `loadTlsFiles` and `serveEnrolment` do. */
+/** Throws as `loadTlsFiles` and `serveEnrolment` do. */
 export async function hostEnrolment(options: EnrolmentHostOptions): Promise<EnrolmentHost> {
-  const { folder, passphrase, listen, cert, key, log } = options;
-  const service = await EnrolmentService.open(folder, passphrase, (event) => logEvent(log, event));
-  const files = { cert, key, ca: join(folder, "ca.pem"), keyExchange: "prefer-pq" } as const;
+  const { service, folder, listen, cert, key, keyExchange, log } = options;
+  const files = { cert, key, ca: join(folder, "ca.pem"), keyExchange };
   const clock = (): UnixMs => unixMs(Date.now());
   const tls = await loadTlsFiles(files, clock());
   const server = await serveEnrolment({ listen, service, tls: tls.material });
@@ -55,8 +54,9 @@ export async function hostEnrolment(options: EnrolmentHostOptions): Promise<Enro
   };
 }
 
-const LEVEL = { enrolled: "info", renewed: "info", refused: "warn", failed: "error" } as const;
+const LEVEL = { issued: "info", refused: "warn", failed: "error" } as const;
 
-function logEvent(log: Logger, { what, ...event }: EnrolmentEvent): void {
-  log[LEVEL[what]](event, `certificate request ${what}`);
+/** One line of the log for each request that was decided. */
+export function logEnrolment(log: Logger, { outcome, request, ...event }: EnrolmentEvent): void {
+  log[LEVEL[outcome]](event, `certificate ${request} ${outcome}`);
 }

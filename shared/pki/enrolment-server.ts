@@ -16,9 +16,10 @@ import { ENROLMENT_TIMEOUT_MS, MAX_ENROLMENT_CONNECTIONS, MAX_REQUEST_BYTES } fr
 import type { EnrolmentAnswer, EnrolmentService } from "./enrolment-service.ts";
 import { clientIdentity } from "./identity.ts";
 import type { Identity } from "./identity.ts";
+import { TLS_GROUPS } from "./tls-groups.ts";
 
 /** A relay's certificate and key, in which the name must be that tokens say, and the CAs that clients may be of. */
-export type EnrolmentTls = Pick<TlsMaterial, "certificatePem" | "privateKeyPem" | "caPem">;
+export type EnrolmentTls = Omit<TlsMaterial, "crlPem">;
 
 export interface EnrolmentServerOptions {
   readonly listen: HostPort;
@@ -71,7 +72,8 @@ export async function serveEnrolment(options: EnrolmentServerOptions): Promise<E
 }
 
 function contextOf(tls: EnrolmentTls): SecureContextOptions {
-  return { cert: tls.certificatePem, key: tls.privateKeyPem, ca: tls.caPem, minVersion: "TLSv1.3" };
+  const { certificatePem: cert, privateKeyPem: key, caPem: ca, keyExchange } = tls;
+  return { cert, key, ca, minVersion: "TLSv1.3", ecdhCurve: TLS_GROUPS[keyExchange] };
 }
 
 async function answer(service: EnrolmentService, request: IncomingMessage): Promise<EnrolmentAnswer> {

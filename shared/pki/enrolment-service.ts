@@ -10,14 +10,15 @@
  * Refusals are `{error}`, and tell a stranger nothing about tokens.
  */
 import { join } from "node:path";
+import type { X509Certificate } from "@peculiar/x509";
 import { z } from "zod";
 import { messageOf, ZgateError } from "../errors.ts";
-import type { MonotonicMs } from "../units.ts";
+import type { MonotonicMs, UnixMs } from "../units.ts";
 import { certificatePem, openIssuingCa, readCertificate, readLedger } from "./authority.ts";
 import { publicKeyOfRequest } from "./certificate-request.ts";
-import { CLIENT_LIFETIME_MS, MAX_REQUEST_BYTES, NOT_BEFORE_SKEW_MS } from "./constants.ts";
+import { CLIENT_LIFETIME_MS, MAX_REQUEST_BYTES, NOT_BEFORE_SKEW_MS, RENEWAL_PATH } from "./constants.ts";
 import type { Identity } from "./identity.ts";
-import { normalSerial } from "./identity.ts";
+import { clientIdentity } from "./identity.ts";
 import { chainPem, signLeaf } from "./issuance.ts";
 import { stateOf } from "./ledger.ts";
 import type { Issuer } from "./profiles.ts";
@@ -40,13 +41,33 @@ export interface EnrolmentAnswer {
   readonly body: Readonly<Record<string, string>>;
 }
 
-/** What happened, for the log and the audit. Holds no secret. */
-export interface EnrolmentEvent {
-  readonly what: "enrolled" | "renewed" | "refused" | "failed";
+/** What happened, for the log and the audit. Holds no secret. `source` is the peer's IP address. */
+export type EnrolmentEvent = CertificateIssued | CertificateRefused;
+
+export interface CertificateIssued {
+  readonly outcome: "issued";
+  readonly request: "enrolment" | "renewal";
   readonly source: string;
+  readonly client: string;
+  /** Of the new certificate, as in `Identity`. */
+  readonly serial: string;
+  readonly fingerprint256: string;
+  readonly notAfter: UnixMs;
+  /** Serial number of the certificate that was renewed. */
+  readonly replaces?: string;
+}
+
+export interface CertificateRefused {
+  /** `failed`: the authority itself could not. */
+  readonly outcome: "refused" | "failed";
+  readonly request: "enrolment" | "renewal";
+  readonly source: string;
+  /** Of the certificate that was to be renewed. */
   readonly client?: string;
   readonly serial?: string;
-  readonly reason?: string;
+  /** The HTTP status of the answer. */
+  readonly status: number;
+  readonly reason: string;
 }
 
 const enrolSchema = z.strictObject({ id: z.string(), secret: z.string(), request: z.string() });
@@ -87,7 +108,7 @@ export class EnrolmentService {
           return { status: 200, body: { root: this.#rootPem } };
         case "POST /v1/enroll":
           return await this.#enrol(request, now);
-        case "POST /v1/renew":
+        case `POST ${RENEWAL_PATH}`:
           return await this.#renew(request, now);
         default:
           return this.#refuse(request, 404, "there is nothing here");
@@ -95,7 +116,7 @@ export class EnrolmentService {
     } catch (error) {
       if (error instanceof ZgateError && error.code === "ZG_PKI_INVALID")
         return this.#refuse(request, 400, error.message);
-      this.#onEvent({ what: "failed", source: request.source, reason: messageOf(error) });
+      this.#onEvent({ outcome: "failed", ...aboutRequest(request), status: 500, reason: messageOf(error) });
       return { status: 500, body: { error: "the authority failed; its log says why" } };
     }
   }
@@ -110,8 +131,7 @@ export class EnrolmentService {
     const { client: name, lifetimeMs } = token;
     const leaf = { kind: "client", name, names: [], publicKey, lifetimeMs, now } as const;
     const certificate = await signLeaf(this.#folder, this.#issuer, leaf);
-    const serial = normalSerial(certificate.serialNumber);
-    this.#onEvent({ what: "enrolled", source: request.source, client: name, serial });
+    this.#onEvent({ outcome: "issued", request: "enrolment", source: request.source, ...described(certificate) });
     return { status: 200, body: { chain: chainPem(certificate, this.#issuer), root: this.#rootPem } };
   }
 
@@ -132,16 +152,31 @@ export class EnrolmentService {
     const lifetimeMs = Number.isFinite(lived) && lived > 0 ? lived : CLIENT_LIFETIME_MS;
     const leaf = { kind: "client", name: old.name, names: [], publicKey, lifetimeMs, now } as const;
     const certificate = await signLeaf(this.#folder, this.#issuer, leaf);
-    const serial = normalSerial(certificate.serialNumber);
-    this.#onEvent({ what: "renewed", source: request.source, client: old.name, serial });
+    const about = { ...described(certificate), replaces: peer.serial };
+    this.#onEvent({ outcome: "issued", request: "renewal", source: request.source, ...about });
     return { status: 200, body: { chain: chainPem(certificate, this.#issuer) } };
   }
 
   #refuse(request: EnrolmentRequest, status: number, reason: string): EnrolmentAnswer {
-    const { source, peer } = request;
-    this.#onEvent({ what: "refused", source, reason, ...(peer === undefined ? {} : { client: peer.name }) });
+    this.#onEvent({ outcome: "refused", ...aboutRequest(request), status, reason });
     return { status, body: { error: reason } };
   }
+}
+
+function aboutRequest({
+  path,
+  source,
+  peer,
+}: EnrolmentRequest): Pick<CertificateRefused, "request" | "source" | "client" | "serial"> {
+  const about = { request: path === RENEWAL_PATH ? "renewal" : "enrolment", source } as const;
+  return peer === undefined ? about : { ...about, client: peer.name, serial: peer.serial };
+}
+
+function described(
+  certificate: X509Certificate,
+): Pick<CertificateIssued, "client" | "serial" | "fingerprint256" | "notAfter"> {
+  const { name: client, serial, fingerprint256, notAfter } = clientIdentity(new Uint8Array(certificate.rawData));
+  return { client, serial, fingerprint256, notAfter };
 }
 
 function jsonOf(text: string): unknown {

@@ -7,12 +7,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { connect } from "node:tls";
+import type { KeyExchange, TlsMaterial } from "../native/quic.ts";
 import { monotonicMs, unixMs } from "../units.ts";
 import { initAuthority, readLedger } from "./authority.ts";
 import { createRequest } from "./certificate-request.ts";
 import { CLIENT_LIFETIME_MS, DAY_MS, MAX_REQUEST_BYTES, SOURCE_BURST } from "./constants.ts";
-import { enrol, renew } from "./enrolment-client.ts";
-import type { Credentials } from "./enrolment-client.ts";
+import { enrol, renew, renewalOverTls } from "./enrolment-client.ts";
+import type { Credentials, RenewalTransport } from "./enrolment-client.ts";
 import { serveEnrolment } from "./enrolment-server.ts";
 import type { EnrolmentServer } from "./enrolment-server.ts";
 import { EnrolmentService } from "./enrolment-service.ts";
@@ -44,6 +45,7 @@ async function authority(): Promise<Fixture> {
 describe("over TLS", () => {
   let fixture: Fixture;
   let server: EnrolmentServer;
+  let tls: TlsMaterial;
   const events: EnrolmentEvent[] = [];
 
   async function token(client: string, changes: Partial<EnrolmentToken> = {}): Promise<EnrolmentToken> {
@@ -57,6 +59,8 @@ describe("over TLS", () => {
     return { at, rootFingerprint256, name: client, ...secret, ...changes };
   }
 
+  const transport = (keyExchange: KeyExchange = "prefer-pq"): RenewalTransport =>
+    renewalOverTls({ host: "localhost", port: server.address.port }, keyExchange);
   const leafOf = (credentials: Credentials): X509Certificate => new X509Certificate(credentials.certificatePem);
 
   before(async () => {
@@ -64,9 +68,9 @@ describe("over TLS", () => {
     const { folder } = fixture;
     await issueLeaf({ folder, kind: "relay", name: "relay", names: ["localhost"], keyType: "p256", now: NOW });
     const files = { cert: join(folder, "relay.pem"), key: join(folder, "relay-key.pem"), ca: join(folder, "ca.pem") };
-    const { material } = await loadTlsFiles({ ...files, keyExchange: "prefer-pq" }, unixMs(NOW.getTime()));
+    ({ material: tls } = await loadTlsFiles({ ...files, keyExchange: "prefer-pq" }, unixMs(NOW.getTime())));
     const service = await EnrolmentService.open(folder, undefined, (event) => events.push(event));
-    server = await serveEnrolment({ tls: material, listen: { host: "127.0.0.1", port: 0 }, service });
+    server = await serveEnrolment({ tls, listen: { host: "127.0.0.1", port: 0 }, service });
   });
   after(async () => {
     await server.close();
@@ -93,19 +97,19 @@ describe("over TLS", () => {
 
   test("renewal keeps the name and the lifetime, and the chain still holds", async () => {
     const old = await enrol(await token("renewer"), "p256");
-    const fresh = await renew({ host: "localhost", port: server.address.port }, old, "ed25519");
+    const fresh = await renew(transport(), old, "ed25519");
     assert.equal(clientIdentity(leafOf(fresh).raw).name, "renewer");
     assert.notEqual(leafOf(fresh).serialNumber, leafOf(old).serialNumber);
     const lifetime = (one: Credentials): number =>
       leafOf(one).validToDate.getTime() - leafOf(one).validFromDate.getTime();
     assert.equal(lifetime(fresh), lifetime(old));
-    await renew({ host: "localhost", port: server.address.port }, fresh, "p256");
+    await renew(transport(), fresh, "p256");
   });
 
   test("a revoked certificate is not renewed", async () => {
     const old = await enrol(await token("leaver"), "p256");
     await revoke({ folder: fixture.folder, what: "leaver", reason: "superseded", now: NOW });
-    await assert.rejects(renew({ host: "localhost", port: server.address.port }, old, "p256"), {
+    await assert.rejects(renew(transport(), old, "p256"), {
       message: /refused \(403\): the certificate is revoked/,
     });
   });
@@ -127,7 +131,7 @@ describe("over TLS", () => {
         privateKeyPem: await readFile(issued.keyPath, "utf8"),
         caPem: await readFile(join(fixture.folder, "ca.pem"), "utf8"),
       };
-      await assert.rejects(renew({ host: "localhost", port: server.address.port }, credentials, "p256"), {
+      await assert.rejects(renew(transport(), credentials, "p256"), {
         message: /refused \(401\)/,
       });
     } finally {
@@ -156,6 +160,29 @@ describe("over TLS", () => {
     const one = await token("lonely", { at: { host: "127.0.0.1", port: 1 } });
     await assert.rejects(enrol(one, "p256"), { code: "ZG_CONNECT_FAILED", message: /127\.0\.0\.1:1: .*ECONNREFUSED/ });
   });
+
+  const GROUPS: readonly [server: KeyExchange, client: string, group: string | undefined][] = [
+    ["prefer-pq", "X25519MLKEM768:X25519", "X25519MLKEM768"],
+    // The server's order counts, at the price of a HelloRetryRequest.
+    ["prefer-pq", "X25519:X25519MLKEM768", "X25519MLKEM768"],
+    ["prefer-pq", "X25519", "X25519"],
+    ["require-pq", "X25519:X25519MLKEM768", "X25519MLKEM768"],
+    ["require-pq", "X25519", undefined],
+    ["classical", "X25519MLKEM768:X25519", "X25519"],
+  ];
+  for (const [keyExchange, ecdhCurve, group] of GROUPS) {
+    test(`${keyExchange}: of ${ecdhCurve} it is ${group ?? "none"}`, async () => {
+      server.setTls({ ...tls, keyExchange });
+      const socket = connect({ host: "127.0.0.1", port: server.address.port, rejectUnauthorized: false, ecdhCurve });
+      const seen = await new Promise<unknown>((resolve) => {
+        socket.on("error", () => resolve(undefined));
+        socket.on("secureConnect", () => resolve(Reflect.get(socket.getEphemeralKeyInfo() ?? {}, "name")));
+      });
+      socket.destroy();
+      server.setTls(tls);
+      assert.equal(seen, group);
+    });
+  }
 
   test("TLS 1.2 is refused", async () => {
     const socket = connect({

@@ -9,8 +9,11 @@ import { pino } from "pino";
 import { unixMs } from "../units.ts";
 import { initAuthority } from "./authority.ts";
 import { DAY_MS, MAX_RENEWAL_RETRY_MS, MIN_RENEWAL_RETRY_MS } from "./constants.ts";
+import { renewalOverTls } from "./enrolment-client.ts";
+import type { RenewalTransport } from "./enrolment-client.ts";
 import { hostEnrolment } from "./enrolment-host.ts";
 import type { EnrolmentHost } from "./enrolment-host.ts";
+import { EnrolmentService } from "./enrolment-service.ts";
 import { issueLeaf, renewLeaf } from "./issuance.ts";
 import type { KeyType } from "./keys.ts";
 import { CertificateRenewal, renewalTime, retryTime } from "./renewal.ts";
@@ -24,7 +27,7 @@ const at = (hours: number): ReturnType<typeof unixMs> => unixMs(NOW.getTime() + 
 
 let folder = "";
 let host: EnrolmentHost;
-const service = (): { host: string; port: number } => ({ host: "localhost", port: host.address.port });
+const service = (): RenewalTransport => renewalOverTls({ host: "localhost", port: host.address.port }, "prefer-pq");
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "zgate-renewal-"));
@@ -32,7 +35,9 @@ before(async () => {
   await issueLeaf({ folder, kind: "relay", name: "relay", names: ["localhost"], keyType: "p256", now: NOW });
   const [cert, key] = [join(folder, "relay.pem"), join(folder, "relay-key.pem")];
   const log = pino({ level: "silent" });
-  host = await hostEnrolment({ folder, listen: { host: "127.0.0.1", port: 0 }, cert, key, log });
+  const service = await EnrolmentService.open(folder, undefined, () => undefined);
+  const listen = { host: "127.0.0.1", port: 0 };
+  host = await hostEnrolment({ service, folder, listen, cert, key, keyExchange: "prefer-pq", log });
 });
 after(async () => {
   await host.close();
@@ -93,7 +98,10 @@ test("a refusal leaves the files as they are, and the next attempt waits", async
 
 test("files that cannot be used, or a service that is not there, are a failure and no exception", async () => {
   const files = await client("broken", 20);
-  const nowhere = await new CertificateRenewal(files, { host: "127.0.0.1", port: 1 }).check(at(0));
+  const nowhere = await new CertificateRenewal(
+    files,
+    renewalOverTls({ host: "127.0.0.1", port: 1 }, "prefer-pq"),
+  ).check(at(0));
   assert.ok(nowhere?.what === "failed" && nowhere.reason.includes("ECONNREFUSED"));
   await writeFile(files.cert, "nothing");
   const outcome = await new CertificateRenewal(files, service()).check(at(0));

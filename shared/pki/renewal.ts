@@ -3,7 +3,6 @@
  * enrolment service. `check` is called again and again; between renewals it only compares times.
  */
 import { X509Certificate } from "node:crypto";
-import type { HostPort } from "../config/host-port.ts";
 import { messageOf } from "../errors.ts";
 import { unixMs } from "../units.ts";
 import type { UnixMs } from "../units.ts";
@@ -15,6 +14,7 @@ import {
   RENEWAL_SHARE,
 } from "./constants.ts";
 import { renew } from "./enrolment-client.ts";
+import type { RenewalTransport } from "./enrolment-client.ts";
 import type { KeyType } from "./keys.ts";
 import { PRIVATE_MODE, PUBLIC_MODE, replaceFile } from "./new-file.ts";
 import { loadTlsFiles } from "./tls-files.ts";
@@ -39,14 +39,14 @@ export function retryTime(now: UnixMs, notAfter: UnixMs, random: number): UnixMs
 
 export class CertificateRenewal {
   readonly #files: TlsFiles;
-  readonly #at: HostPort;
+  readonly #transport: RenewalTransport;
   #due: UnixMs = unixMs(0);
   #busy = false;
 
-  /** `at`: the enrolment service. */
-  constructor(files: TlsFiles, at: HostPort) {
+  /** `transport`: to the enrolment service. */
+  constructor(files: TlsFiles, transport: RenewalTransport) {
     this.#files = files;
-    this.#at = at;
+    this.#transport = transport;
   }
 
   /** Renews when it is time. Undefined: it is not. Never rejects. */
@@ -73,7 +73,7 @@ export class CertificateRenewal {
       return undefined;
     }
     try {
-      const fresh = await renew(this.#at, material, keyTypeOf(material.certificatePem));
+      const fresh = await renew(this.#transport, material, keyTypeOf(material.certificatePem));
       // Two files cannot change in one step: who reads them in between refuses the pair and reads again.
       await replaceFile({ path: this.#files.key, text: fresh.privateKeyPem, mode: PRIVATE_MODE });
       await replaceFile({ path: this.#files.cert, text: fresh.certificatePem, mode: PUBLIC_MODE });

@@ -76,7 +76,7 @@ for (const keyType of KEY_TYPES) {
     test("the index that a relay keeps says the same as the list", async () => {
       const [gone, kept] = [await client("gone"), await client("kept")];
       await revoke({ folder, what: "gone", reason: "superseded", now: NOW });
-      const index = new RevocationIndex("crl.pem", await readFile(inFolder("crl.pem"), "utf8"));
+      const index = new RevocationIndex("crl.pem", await readFile(inFolder("crl.pem"), "utf8"), "");
       const chain = async (issued: Issued): Promise<Uint8Array[]> =>
         pemBlocks("chain", await readFile(issued.certificatePath, "utf8"), "CERTIFICATE").map(
           (block) => new Uint8Array(new X509Certificate(block).rawData),
@@ -101,7 +101,7 @@ for (const keyType of KEY_TYPES) {
       assert.ok(root !== undefined);
       const serial = normalSerial(new X509Certificate(issuingPem).serialNumber);
       const entry = { type: "revoked", serial, reason: "superseded", at: NOW.toISOString() } as const;
-      const index = new RevocationIndex("c", await createRevocationList(root, [entry], NOW, DAY_MS));
+      const index = new RevocationIndex("c", await createRevocationList(root, [entry], NOW, DAY_MS), "");
       const chain = [der(leafPem), der(issuingPem)];
       for (let again = 0; again < 2; again++)
         assert.equal(index.revokedSerial(clientIdentity(der(leafPem)), chain), serial);
@@ -172,7 +172,7 @@ for (const keyType of KEY_TYPES) {
 
     test("a list that is no list is refused with its file", () => {
       const text = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n";
-      assert.throws(() => new RevocationIndex("x.pem", text), {
+      assert.throws(() => new RevocationIndex("x.pem", text, ""), {
         code: "ZG_TLS_MATERIAL",
         message: /^x\.pem: a revocation list in it cannot be read: /,
       });
@@ -183,7 +183,7 @@ for (const keyType of KEY_TYPES) {
       await revoke({ folder, what: "short", reason: "superseded", now: NOW });
       const listed = async (days: number): Promise<boolean> => {
         await writeRevocationLists({ folder, now: new Date(NOW.getTime() + days * DAY_MS) });
-        const index = new RevocationIndex("crl.pem", await readFile(inFolder("crl.pem"), "utf8"));
+        const index = new RevocationIndex("crl.pem", await readFile(inFolder("crl.pem"), "utf8"), "");
         return index.revokedSerial(clientIdentity(new Uint8Array(short.certificate.rawData)), []) !== undefined;
       };
       assert.deepEqual(
