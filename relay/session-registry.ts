@@ -10,27 +10,20 @@ import { ZgateError } from "../shared/errors.ts";
 import { HTTP3_CODE } from "../shared/http3/spec.ts";
 import type { CloseInfo } from "../shared/native/quic.ts";
 import { formatAddress } from "../shared/packet/address.ts";
-import { decodeAddressRequest, encodeAddressAssign } from "../shared/tunnel/address-capsule.ts";
-import type { AddressEntry } from "../shared/tunnel/address-capsule.ts";
+import { decodeAddressRequest } from "../shared/tunnel/address-capsule.ts";
 import { CapsuleChannel } from "../shared/tunnel/capsule-channel.ts";
-import {
-  CAPSULE_ADDRESS_REQUEST,
-  CAPSULE_DATAGRAM,
-  CLOSE_CODE,
-  MAX_CAPSULE_ROUTES,
-} from "../shared/tunnel/constants.ts";
-import { encodeRouteAdvertisement } from "../shared/tunnel/route-capsule.ts";
-import { limitRoutes } from "../shared/tunnel/route-limit.ts";
+import { CAPSULE_ADDRESS_REQUEST, CAPSULE_DATAGRAM, CLOSE_CODE } from "../shared/tunnel/constants.ts";
 import { unixMs } from "../shared/units.ts";
 import type { UnixMs } from "../shared/units.ts";
 import type { AuditLog } from "./audit-log.ts";
 import { CONTROL_MESSAGES_BURST, CONTROL_MESSAGES_PER_SECOND } from "./constants.ts";
+import { assignmentOf, routesOf } from "./control-capsule.ts";
 import { COUNTER } from "./counters.ts";
 import type { Counters } from "./counters.ts";
 import { DatagramCarrier } from "./datagram-carrier.ts";
 import type { FlowAudit } from "./flow-audit.ts";
 import { isAllowed, packVerdict } from "./flow-verdict.ts";
-import type { Lease, LeasePool } from "./lease-pool.ts";
+import type { LeasePool } from "./lease-pool.ts";
 import type { LivePolicy } from "./live-policy.ts";
 import type { EndReason, Session } from "./session.ts";
 import { SessionTable } from "./session-table.ts";
@@ -87,7 +80,8 @@ export class SessionRegistry {
 
   /** Ends the client's oldest sessions until it has fewer than `limit`: the newest one is the one that lives. */
   makeRoomFor(client: string, limit: number): void {
-    for (const session of this.#table.ofClient(client).slice(0, this.#table.ofClient(client).length - limit + 1)) {
+    const sessions = this.#table.ofClient(client);
+    for (const session of sessions.slice(0, Math.max(0, sessions.length - limit + 1))) {
       this.end(session, "replaced", CLOSE_CODE.REPLACED, "the same client opened a newer session");
     }
   }
@@ -110,7 +104,7 @@ export class SessionRegistry {
     const advertised = routesOf(session);
     const messages = new TokenBucket(CONTROL_MESSAGES_PER_SECOND, CONTROL_MESSAGES_BURST);
     this.#channels.set(session, { capsules, messages, advertised });
-    this.#send(session, encodeAddressAssign(assignment(session.lease, new Map())));
+    this.#send(session, assignmentOf(session.lease, []));
     this.#send(session, advertised);
     const { identity, lease } = session;
     const { quic } = session.http3;
@@ -174,19 +168,27 @@ export class SessionRegistry {
 
   /** The policy in force is another one, or a time condition flipped. */
   policyChanged(): void {
-    const { live } = this.#parts;
     for (const session of [...this.#table]) {
-      const policy = live.current.client(session.client);
-      if (policy === undefined || !policy.enabled) {
-        const what = policy === undefined ? "does not know this client any more" : "has this client disabled";
-        this.end(session, "policy", CLOSE_CODE.FORBIDDEN, `the policy ${what}`);
-        continue;
+      try {
+        this.#followPolicy(session);
+      } catch (error) {
+        this.fail(session, error);
       }
-      session.judge = { policy, compiled: live.current, generation: live.generation };
-      session.rate.follow(policy.limits);
-      this.#rejudge(session);
-      this.#advertise(session);
     }
+  }
+
+  #followPolicy(session: Session): void {
+    const { live } = this.#parts;
+    const policy = live.current.client(session.client);
+    if (policy === undefined || !policy.enabled) {
+      const what = policy === undefined ? "does not know this client any more" : "has this client disabled";
+      this.end(session, "policy", CLOSE_CODE.FORBIDDEN, `the policy ${what}`);
+      return;
+    }
+    session.judge = { policy, compiled: live.current, generation: live.generation };
+    session.rate.follow(policy.limits);
+    this.#rejudge(session);
+    this.#advertise(session);
   }
 
   /** Asks the policy in force about every flow in progress; what it denies now is cut. */
@@ -240,11 +242,9 @@ export class SessionRegistry {
           throw new ZgateError("ZG_CAPSULE", "DATAGRAM capsules have no place beside lanes");
         this.#parts.uplink.datagram(session, value, 0, value.length);
         return;
-      case CAPSULE_ADDRESS_REQUEST: {
-        const ids = new Map(decodeAddressRequest(value).map(({ requestId, prefix }) => [prefix.version, requestId]));
-        this.#send(session, encodeAddressAssign(assignment(session.lease, ids)));
+      case CAPSULE_ADDRESS_REQUEST:
+        this.#send(session, assignmentOf(session.lease, decodeAddressRequest(value)));
         return;
-      }
       default:
         // ADDRESS_ASSIGN and ROUTE_ADVERTISEMENT of a client offer a network behind it, which zgate does not use.
         return;
@@ -277,18 +277,6 @@ export class SessionRegistry {
   }
 }
 
-/** Both addresses of the lease; each answers the request of its family, where there was one. */
-function assignment(lease: Lease, requestIds: ReadonlyMap<number, number>): AddressEntry[] {
-  return [
-    { requestId: requestIds.get(4) ?? 0, prefix: { version: 4, words: lease.ipv4, length: 32 } },
-    { requestId: requestIds.get(6) ?? 0, prefix: { version: 6, words: lease.ipv6, length: 128 } },
-  ];
-}
-
-function routesOf(session: Session): Uint8Array {
-  return encodeRouteAdvertisement(limitRoutes(session.judge.policy.routes(unixMs(Date.now())), MAX_CAPSULE_ROUTES));
-}
-
 function lossReason(info: CloseInfo): EndReason {
   switch (info.source) {
     case "idle-timeout":
@@ -296,7 +284,8 @@ function lossReason(info: CloseInfo): EndReason {
     case "peer-application":
       return "client";
     case "local":
-      return "internal-error";
+      // What the relay itself ends has ended before. What is left is HTTP/3, which closes when its peer breaks it.
+      return "protocol-error";
     default:
       return "lost";
   }

@@ -36,7 +36,10 @@ export class CapsuleChannel {
   /** Each with its headroom. */
   #queue: Uint8Array[] = [];
   #queuedBytes = 0;
+  /** The peer sends no more. */
   #over = false;
+  /** The peer takes no more. */
+  #closed = false;
 
   constructor(stream: CapsuleStream, events: CapsuleEvents) {
     this.#stream = stream;
@@ -49,13 +52,13 @@ export class CapsuleChannel {
 
   /** Sends a whole capsule. False when the peer reads too slowly and the queue is full, or the stream is closed. */
   send(capsule: Uint8Array): boolean {
-    if (this.#over || this.#queuedBytes + capsule.length > CAPSULE_QUEUE_BYTES) return false;
+    if (this.#over || this.#closed || this.#queuedBytes + capsule.length > CAPSULE_QUEUE_BYTES) return false;
     const slab = new Uint8Array(SLAB_HEADROOM + capsule.length);
     slab.set(capsule, SLAB_HEADROOM);
     this.#queue.push(slab);
     this.#queuedBytes += capsule.length;
     if (this.#queue.length === 1) this.#drain();
-    return true;
+    return !this.#closed;
   }
 
   #drain(): void {
@@ -63,6 +66,7 @@ export class CapsuleChannel {
       const taken = this.#stream.writeBody(slab, SLAB_HEADROOM, slab.length);
       if (taken === 0) return;
       if (taken === WRITE_CLOSED) {
+        this.#closed = true;
         this.#queue = [];
         this.#queuedBytes = 0;
         return;
