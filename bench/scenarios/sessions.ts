@@ -1,5 +1,5 @@
 /** A thousand idle sessions on one relay: what each costs it in memory, and how fast they open. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
@@ -54,6 +54,7 @@ export const idleSessionsScenario: Scenario = {
 async function makeClients(count: number): Promise<void> {
   const names = Array.from({ length: count }, (_, index) => `idle-${index}`);
   for (const name of names) {
+    if (existsSync(join(ZGATE_DIRECTORY, `${name}-key.pem`))) continue;
     await issueLeaf({ folder: ZGATE_DIRECTORY, kind: "client", name, names: [], keyType: "p256", now: new Date() });
   }
   const clients = names.map((name) => `  ${name}: { rules: [{ id: deny, type: default, action: deny }] }\n`);

@@ -63,8 +63,9 @@ suite("datagrams", { timeout: 30_000 }, () => {
     const { atClient } = await openPair(t);
     const slab = patterned(1000);
     let sent = 0;
+    // The QUIC thread takes from the queue meanwhile, so there is no upper bound to check: that this ends is the refusal.
     while (atClient.sendDatagram(slab, 0, 1000)) sent++;
-    assert.ok(sent >= 1000 && sent < 3000, `${sent} datagrams`);
+    assert.ok(sent >= 1000, `${sent} datagrams`);
   });
 });
 
