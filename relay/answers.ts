@@ -10,7 +10,7 @@ import { PacketView } from "../shared/packet/view.ts";
 import { VNET_HEADER } from "../shared/packet/vnet-header.ts";
 import { FRAME_HEADER, SLAB_HEADROOM } from "../shared/tunnel/constants.ts";
 import { putFrameLength } from "../shared/tunnel/frame.ts";
-import type { AddressWords } from "./lease-pool.ts";
+import type { AddressWords } from "../shared/packet/address.ts";
 import { COUNTER } from "./counters.ts";
 import type { CounterIndex, Counters } from "./counters.ts";
 import type { Session } from "./session.ts";

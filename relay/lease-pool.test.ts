@@ -2,16 +2,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { MAX_LEASE_SLOTS } from "./constants.ts";
-import { type AddressWords, type Lease, LeasePool, type PoolPrefix } from "./lease-pool.ts";
+import type { AddressWords, Prefix } from "../shared/packet/address.ts";
+import { type Lease, LeasePool } from "./lease-pool.ts";
 
 /** The prefix of 10.77.0.0 with the given length. */
-const pool4 = (length: number): PoolPrefix => ({
+const pool4 = (length: number): Prefix => ({
   version: 4,
   words: [0, 0, 0, length < 16 ? 0x0a000000 : 0x0a4d0000],
   length,
 });
 /** fd77:7a67:: with the given length. */
-const pool6 = (length: number): PoolPrefix => ({ version: 6, words: [0xfd777a67, 0, 0, 0], length });
+const pool6 = (length: number): Prefix => ({ version: 6, words: [0xfd777a67, 0, 0, 0], length });
 /** A pool of `slots` slots: 1, 5, 13, 29 for these IPv4 lengths. */
 const LENGTH_OF_SLOTS = { 1: 30, 5: 29, 13: 28, 29: 27 } as const;
 
@@ -43,7 +44,7 @@ test("capacity is that of the smaller pool, and bounded", () => {
 });
 
 test("a pool that cannot be used is refused with what to do", () => {
-  const cases: readonly (readonly [v4: PoolPrefix, v6: PoolPrefix, message: string])[] = [
+  const cases: readonly (readonly [v4: Prefix, v6: Prefix, message: string])[] = [
     [pool4(31), pool6(64), "pool4: /31 has no room for a client; give /30 or a larger pool"],
     [pool4(16), pool6(127), "pool6: /127 has no room for a client; give /126 or a larger pool"],
     [pool6(64), pool6(64), "pool4: this is an IPv6 prefix; give an IPv4 one"],

@@ -12,16 +12,8 @@
  */
 import { z } from "zod";
 import { ZgateError } from "../shared/errors.ts";
+import type { AddressWords, Prefix } from "../shared/packet/address.ts";
 import { MAX_LEASE_SLOTS, MAX_POOL_LENGTH_V4, MAX_POOL_LENGTH_V6 } from "./constants.ts";
-
-export type AddressWords = readonly [number, number, number, number];
-
-/** A pool. The bits of `words` after `length` (of 32 or 128) are 0. */
-export interface PoolPrefix {
-  readonly version: 4 | 6;
-  readonly words: AddressWords;
-  readonly length: number;
-}
 
 export interface Lease {
   /** 0 to `capacity - 1`; what `release` and `slotOf` speak of. */
@@ -34,7 +26,7 @@ export interface Lease {
 /** What `snapshot` gives and `restore` takes, after a JSON round trip. */
 export interface LeaseSnapshot {
   readonly version: 1;
-  /** The pools that the slots belong to: words and length, as in `PoolPrefix`. */
+  /** The pools that the slots belong to: words and length, as in `Prefix`. */
   readonly pools: readonly (readonly number[])[];
   /** Client and slot, the least recently used first. */
   readonly leases: readonly (readonly [client: string, slot: number])[];
@@ -65,8 +57,8 @@ export class LeasePool {
   readonly relayIpv4: AddressWords;
   readonly relayIpv6: AddressWords;
 
-  readonly #pool4: PoolPrefix;
-  readonly #pool6: PoolPrefix;
+  readonly #pool4: Prefix;
+  readonly #pool6: Prefix;
   /** Who holds or last held each slot. */
   readonly #owners: (string | undefined)[];
   /** The lease that is in force for each slot. */
@@ -80,7 +72,7 @@ export class LeasePool {
   #active = 0;
 
   /** Throws `ZG_CONFIG_INVALID` when a prefix is of the wrong family, too long, or has host bits set. */
-  constructor(pool4: PoolPrefix, pool6: PoolPrefix) {
+  constructor(pool4: Prefix, pool6: Prefix) {
     checkPool(pool4, 4, MAX_POOL_LENGTH_V4);
     checkPool(pool6, 6, MAX_POOL_LENGTH_V6);
     this.#pool4 = pool4;
@@ -234,16 +226,16 @@ export class LeasePool {
   }
 }
 
-function addressAt(pool: PoolPrefix, host: number): AddressWords {
+function addressAt(pool: Prefix, host: number): AddressWords {
   const [word0, word1, word2, word3] = pool.words;
   return [word0, word1, word2, word3 + host];
 }
 
-function poolKey(pool: PoolPrefix): number[] {
+function poolKey(pool: Prefix): number[] {
   return [...pool.words, pool.length];
 }
 
-function checkPool(pool: PoolPrefix, version: 4 | 6, longest: number): void {
+function checkPool(pool: Prefix, version: 4 | 6, longest: number): void {
   const name = `pool${version}`;
   if (pool.version !== version) {
     throw new ZgateError(
