@@ -33,9 +33,6 @@ export const SLAB_HEADROOM = 16;
  */
 export const SLAB_BYTES = 256 * 1024;
 
-/** Free slabs that a pool keeps for the next burst; what is returned beyond that is left to the collector. */
-export const SLAB_POOL_KEEP = 8;
-
 /** The most lanes of a session (DESIGN section 3): 6 bits are room enough, each lane costs a stream. */
 export const MAX_LANES = 64;
 
