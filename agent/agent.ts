@@ -25,6 +25,7 @@ import type { Tun } from "../shared/native/tun.ts";
 import { formatPrefix, parseAddress, parsePrefix } from "../shared/packet/address.ts";
 import type { Address, Prefix } from "../shared/packet/address.ts";
 import { loadTlsFiles } from "../shared/pki/tls-files.ts";
+import type { LoadedTls } from "../shared/pki/tls-files.ts";
 import { CLOSE_CODE } from "../shared/tunnel/constants.ts";
 import { LanePump } from "../shared/tunnel/lane-pump.ts";
 import { unixMs } from "../shared/units.ts";
@@ -52,7 +53,7 @@ export async function runAgent(config: AgentConfig): Promise<void> {
   const stop = stopSignal();
   const agent = await Agent.start(config, log);
   const unfollow = followCertificates(config, log, {
-    onChange: () => agent.reconnect("other certificates are there"),
+    onChange: (tls) => agent.follow(tls),
     session: () => agent.session,
   });
   const admin = config.admin === null ? undefined : await openAgentAdmin(config.admin, agent.status);
@@ -145,9 +146,9 @@ class Agent {
     return this.#session;
   }
 
-  /** Ends the session in progress; the next one comes at once, behind the same device. */
-  reconnect(reason: string): void {
-    this.#session?.close(reason);
+  /** Other files are there: ends a session that does not stand on them; the next one comes at once, behind the same device. */
+  follow(tls: LoadedTls): void {
+    if (this.#session?.standsOn(tls) === false) this.#session.close("other certificates are there");
   }
 
   /** Takes the routes and the device back, then tells the relay. */
@@ -164,14 +165,15 @@ class Agent {
     const { host, port } = this.#config.relay;
     const relay = await this.#resolve(host);
     // Read again each time: a renewed certificate is taken with the next session.
-    const { material } = await loadTlsFiles(this.#config, unixMs(Date.now()));
+    const tls = await loadTlsFiles(this.#config, unixMs(Date.now()));
     const relayAddress = parseAddress(relay);
     await this.#routes.keepOutside(relayAddress);
     const remote = formatHostPort({ host: relay, port });
-    const http3 = await this.#dial(remote, this.#config.serverName ?? host, material);
+    const http3 = await this.#dial(remote, this.#config.serverName ?? host, tls.material);
     if (stop.aborted) http3.close(0x100, "the agent stops");
     const session = await AgentSession.open(http3, {
       authority: formatHostPort(this.#config.relay),
+      tls,
       wish: { lanes: this.#config.lanes, offload: this.#tun.features.vnetHeader ? "gso" : "none" },
       pump: this.#pump,
       downlink: this.#downlink,

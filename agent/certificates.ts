@@ -1,6 +1,6 @@
 /**
- * The agent's certificates while it runs: files that change are checked and then taken with a new session; with an
- * enrolment service the certificate also renews itself.
+ * The agent's certificates while it runs. Files that change are checked and then taken with a new session, unless they hold
+ * what the session got by its own renewal; `--renew` makes the certificate renew itself.
  */
 import type { Logger } from "pino";
 import type { AgentConfig } from "../shared/config/agent-options.ts";
@@ -10,13 +10,14 @@ import { renewalOverTls } from "../shared/pki/enrolment-client.ts";
 import type { RenewalTransport } from "../shared/pki/enrolment-client.ts";
 import { CertificateRenewal } from "../shared/pki/renewal.ts";
 import { loadChangedTlsFiles } from "../shared/pki/tls-files.ts";
+import type { LoadedTls } from "../shared/pki/tls-files.ts";
 import { unixMs } from "../shared/units.ts";
 import { RENEWAL_CHECK_MS } from "./constants.ts";
 import type { AgentSession } from "./session.ts";
 
 export interface CertificateEvents {
   /** Other files are there, and they are good. */
-  readonly onChange: () => void;
+  readonly onChange: (tls: LoadedTls) => void;
   /** The session to renew on; undefined while there is none. */
   readonly session: () => AgentSession | undefined;
 }
@@ -25,10 +26,11 @@ export interface CertificateEvents {
 export function followCertificates(config: AgentConfig, log: Logger, events: CertificateEvents): () => void {
   const take = async (): Promise<void> => {
     try {
-      const { leaf, warnings } = await loadChangedTlsFiles(config, () => unixMs(Date.now()));
+      const tls = await loadChangedTlsFiles(config, () => unixMs(Date.now()));
+      const { leaf, warnings } = tls;
       for (const warning of warnings) log.warn(warning);
       log.info({ certificate: leaf.subject, notAfter: new Date(leaf.notAfter) }, "certificates were reloaded");
-      events.onChange();
+      events.onChange(tls);
     } catch (error) {
       log.error(`certificates stay as they were: ${messageOf(error)}`);
     }

@@ -14,8 +14,9 @@ import { readWholeBody } from "../shared/http3/whole-body.ts";
 import type { CloseInfo } from "../shared/native/quic.ts";
 import type { Prefix } from "../shared/packet/address.ts";
 import { rangePrefixes } from "../shared/packet/address-range.ts";
-import { MAX_ANSWER_BYTES, RENEWAL_PATH } from "../shared/pki/constants.ts";
+import { MAX_ANSWER_BYTES, RENEWAL_PATH, SESSION_SERIAL_FIELD } from "../shared/pki/constants.ts";
 import type { RenewalAnswer } from "../shared/pki/enrolment-client.ts";
+import type { LoadedTls } from "../shared/pki/tls-files.ts";
 import { decodeAddressAssign } from "../shared/tunnel/address-capsule.ts";
 import { CapsuleChannel } from "../shared/tunnel/capsule-channel.ts";
 import { CAPSULE_ADDRESS_ASSIGN, CAPSULE_ROUTE_ADVERTISEMENT } from "../shared/tunnel/constants.ts";
@@ -44,6 +45,8 @@ export class SessionRefused extends ZgateError {
 export interface SessionOptions {
   /** `host:port`, for `:authority`. */
   readonly authority: string;
+  /** What the connection was made with. */
+  readonly tls: LoadedTls;
   readonly wish: SessionWish;
   readonly pump: LanePump;
   readonly downlink: Downlink;
@@ -72,10 +75,14 @@ export class AgentSession implements SessionParts {
   readonly closed: Promise<CloseInfo>;
   readonly #http3: Http3Connection;
   readonly #authority: string;
+  readonly #tls: LoadedTls;
+  #serial: string;
 
-  private constructor(http3: Http3Connection, authority: string, parts: SessionParts) {
+  private constructor(http3: Http3Connection, { authority, tls }: SessionOptions, parts: SessionParts) {
     this.#http3 = http3;
     this.#authority = authority;
+    this.#tls = tls;
+    this.#serial = tls.leaf.serial;
     this.agreement = parts.agreement;
     this.addresses = parts.addresses;
     this.routes = parts.routes;
@@ -86,14 +93,25 @@ export class AgentSession implements SessionParts {
   /** Rejects with `SessionRefused`, or another `ZgateError`; then the connection is closed. */
   static async open(http3: Http3Connection, options: SessionOptions): Promise<AgentSession> {
     try {
-      return new AgentSession(http3, options.authority, await openParts(http3, options));
+      return new AgentSession(http3, options, await openParts(http3, options));
     } catch (error) {
       http3.close(HTTP3_CODE.H3_NO_ERROR, "the session did not open");
       throw error;
     }
   }
 
-  /** Renewal of this agent's certificate by the relay, on the session's own connection. */
+  /** Serial number of the certificate that the session stands on, as `LoadedTls.leaf` has it. */
+  get serial(): string {
+    return this.#serial;
+  }
+
+  /** The session needs no successor to follow these files: its certificate is theirs, and so is what it trusts. */
+  standsOn({ leaf, material }: LoadedTls): boolean {
+    const { caPem, crlPem } = this.#tls.material;
+    return leaf.serial === this.#serial && material.caPem === caPem && material.crlPem === crlPem;
+  }
+
+  /** Renewal of this agent's certificate by the relay, on the session's own connection, which may then go on with it. */
   async renewal(body: string): Promise<RenewalAnswer> {
     const authority = this.#authority;
     const stream = await this.#http3.request(
@@ -107,6 +125,7 @@ export class AgentSession implements SessionParts {
       { body: Buffer.from(body), end: true },
     );
     const answer = await readWholeBody(stream, MAX_ANSWER_BYTES);
+    this.#serial = stream.field(SESSION_SERIAL_FIELD) ?? this.#serial;
     const reason = stream.field("zgate-reason");
     const text = reason === undefined ? Buffer.from(answer ?? []).toString("utf8") : JSON.stringify({ error: reason });
     return { service: `the relay at ${authority}`, status: stream.status, body: text };

@@ -66,6 +66,7 @@ export class AgentStatus {
           state: state.name,
           since: state.since,
           relay: state.relay,
+          certificate: state.session.serial,
           addresses: state.session.addresses.map(formatPrefix),
           routes: state.routes.map(formatPrefix),
           agreed: state.session.agreement,

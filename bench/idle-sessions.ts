@@ -27,11 +27,11 @@ const downlink = new Downlink(tun);
 
 async function openSession(name: string): Promise<void> {
   const files = { cert: join(folder, `${name}.pem`), key: join(folder, `${name}-key.pem`), ca: join(folder, "ca.pem") };
-  const { material } = await loadTlsFiles({ ...files, keyExchange: "prefer-pq" }, unixMs(Date.now()));
-  const connection = await endpoint.connect(relay, relay.slice(0, relay.lastIndexOf(":")), material);
+  const tls = await loadTlsFiles({ ...files, keyExchange: "prefer-pq" }, unixMs(Date.now()));
+  const connection = await endpoint.connect(relay, relay.slice(0, relay.lastIndexOf(":")), tls.material);
   const http3 = new Http3Connection(connection, "client");
   const wish = { lanes: DEFAULT_LANES, offload: tun.features.vnetHeader ? "gso" : "none" } as const;
-  await AgentSession.open(http3, { authority: relay, wish, pump, downlink, onRoutes: () => {} });
+  await AgentSession.open(http3, { authority: relay, tls, wish, pump, downlink, onRoutes: () => {} });
 }
 
 process.once("SIGTERM", () => {

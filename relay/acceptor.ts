@@ -4,7 +4,7 @@
  *   connection ▸ identity of the verified leaf ▸ requests:
  *     CONNECT connect-ip  ▸ policy, limits, lease ▸ 200, ADDRESS_ASSIGN, ROUTE_ADVERTISEMENT: a session
  *     CONNECT zgate-lane  ▸ a lane of that session
- *     POST /v1/renew      ▸ a new certificate for the client, where the relay has an authority
+ *     POST /v1/renew      ▸ a new certificate for the client and its session, where the relay has an authority
  *     anything else       ▸ 404, 405, 501
  *
  * A refusal is an answer with a status and a `zgate-reason`, an audit record and a counter.
@@ -25,9 +25,16 @@ import { answerFields, maxFrameLength, negotiate } from "../shared/tunnel/negoti
 import type { SessionAgreement, SessionOffer } from "../shared/tunnel/negotiation.ts";
 import { LaneSender } from "../shared/tunnel/lane-sender.ts";
 import { parseConnectIpPath, parseLanePath } from "../shared/tunnel/request-path.ts";
+import { unixMs } from "../shared/units.ts";
 import type { AuditLog } from "./audit-log.ts";
 import { LaneCarrier } from "./carrier.ts";
-import { CONTROL_TIMEOUT_MS, DEFAULT_CLIENT_SESSIONS, DRAIN_RETRY_AFTER_S, POOL_RETRY_AFTER_S } from "./constants.ts";
+import {
+  CONTROL_TIMEOUT_MS,
+  DEFAULT_CLIENT_SESSIONS,
+  DRAIN_RETRY_AFTER_S,
+  MAX_SESSION_CERTIFICATES,
+  POOL_RETRY_AFTER_S,
+} from "./constants.ts";
 import { COUNTER, frameErrorCounter, handshakeCounter } from "./counters.ts";
 import type { CounterName, Counters } from "./counters.ts";
 import { DatagramCarrier } from "./datagram-carrier.ts";
@@ -151,7 +158,8 @@ export class Acceptor {
     }
     const { identity } = visit;
     if (typeof identity === "string") throw new Refusal(403, "bad-identity", identity);
-    const revoked = this.#parts.revocations.reasonAgainst({ identity, chain: visit.http3.quic.peerChainDer });
+    const { peerChainDer: chain } = visit.http3.quic;
+    const revoked = this.#parts.revocations.reasonAgainst({ identities: [identity], chain });
     if (revoked !== undefined) throw new Refusal(403, "revoked", revoked);
     const agreement = agree(control, offer);
     const policy = live.current.client(identity.name);
@@ -214,16 +222,22 @@ export class Acceptor {
   }
 
   #renew(visit: Visit, stream: Http3Stream): void {
-    const { enrolment, revocations } = this.#parts;
-    const { identity } = visit;
+    const { enrolment, revocations, sessions } = this.#parts;
+    const { identity, session } = visit;
     if (enrolment === undefined) throw new Refusal(404, "malformed", "this relay has no authority that could renew");
     if (typeof identity === "string") throw new Refusal(403, "bad-identity", identity);
-    const { quic } = visit.http3;
-    const revoked = revocations.reasonAgainst({ identity, chain: quic.peerChainDer });
+    const { peerChainDer, remote } = visit.http3.quic;
+    const revoked = revocations.reasonAgainst(session?.certificates ?? { identities: [identity], chain: peerChainDer });
     if (revoked !== undefined) throw new Refusal(403, "revoked", revoked);
     if (visit.renewing) throw new Refusal(429, "over-limit", "a renewal of this connection is in progress");
+    if (session?.certificates.isFull(unixMs(Date.now())) === true) {
+      throw new Refusal(429, "over-limit", `this session has ${MAX_SESSION_CERTIFICATES} certificates that are valid`);
+    }
     visit.renewing = true;
-    void answerRenewal(enrolment, stream, identity, quic.remote).finally(() => (visit.renewing = false));
+    const peer = session?.certificates.current ?? identity;
+    const take = (leafDer: Uint8Array): string | undefined =>
+      visit.session === undefined ? undefined : sessions.renew(visit.session, leafDer);
+    void answerRenewal(enrolment, stream, { peer, remote, take }).finally(() => (visit.renewing = false));
   }
 
   #refuse(visit: Visit, stream: Http3Stream, refusal: Refusal, what: RefusedPart): void {

@@ -17,6 +17,8 @@ const session = (id: string, client: string): SessionStatus => ({
   id,
   client,
   remote: "192.0.2.1:5000",
+  serial: "5c0fd6a1",
+  notAfter: "2026-01-02T00:00:00.000Z",
   ipv4: "10.77.0.2",
   ipv6: "fd77:7a67::2",
   since: "2026-01-01T00:00:00.000Z",

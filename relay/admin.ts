@@ -52,6 +52,10 @@ export interface SessionStatus {
   readonly id: string;
   readonly client: string;
   readonly remote: string;
+  /** Of the client's certificate, the newest where the session was renewed. */
+  readonly serial: string;
+  /** RFC 3339. */
+  readonly notAfter: string;
   readonly ipv4: string;
   readonly ipv6: string;
   /** RFC 3339. */

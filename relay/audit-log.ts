@@ -46,6 +46,7 @@ export interface AuditOptions {
 }
 
 export type SessionUp = Omit<BodyOf<"session-up">, "notAfter"> & { readonly notAfter: UnixMs };
+export type SessionRenewed = Omit<BodyOf<"session-renewed">, "notAfter"> & { readonly notAfter: UnixMs };
 export type SessionDown = Span<BodyOf<"session-down">>;
 export type FlowEnd = Span<BodyOf<"flow">>;
 export type PolicyChange = BodyOf<"policy">;
@@ -129,6 +130,11 @@ export class AuditLog {
       ...session,
       notAfter: isoTime(session.notAfter),
     } satisfies BodyOf<"session-up">);
+  }
+
+  sessionRenewed(session: SessionRenewed): void {
+    const body: BodyOf<"session-renewed"> = { ...session, notAfter: isoTime(session.notAfter) };
+    this.#append("info", "session-renewed", body);
   }
 
   sessionDown(session: SessionDown): void {

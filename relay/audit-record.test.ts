@@ -66,7 +66,7 @@ test("what is wrong with a record is named", () => {
     ["[]", "record: Invalid input: expected object, received array"],
     [
       `{${envelope},"type":"what"}`,
-      "type: Invalid discriminator value. Expected 'open' | 'close' | 'session-up' | 'session-down' | 'flow' | 'policy' | 'refusal' | 'certificate' | 'suppressed' | 'gap'",
+      "type: Invalid discriminator value. Expected 'open' | 'close' | 'session-up' | 'session-renewed' | 'session-down' | 'flow' | 'policy' | 'refusal' | 'certificate' | 'suppressed' | 'gap'",
     ],
     [`{${envelope},"type":"close","more":1}`, 'record: Unrecognized key: "more"'],
     [`{${envelope.replace('"seq":1', '"seq":0')},"type":"close"}`, "seq: Too small: expected number to be >0"],

@@ -69,6 +69,18 @@ export const sessionUpRecord = z.strictObject({
   protocol: z.enum(["zgate", "connect-ip"]),
 });
 
+export const sessionRenewedRecord = z.strictObject({
+  ...envelope,
+  type: z.literal("session-renewed"),
+  ...sessionIdentity,
+  /** Of the certificate that the session stands on from now on, as in `session-up`. */
+  serial: z.string(),
+  fingerprint: sha256,
+  notAfter: instant,
+  /** Serial number of the one before. */
+  replaces: z.string(),
+});
+
 export const sessionDownRecord = z.strictObject({
   ...envelope,
   type: z.literal("session-down"),
@@ -186,6 +198,7 @@ export const auditRecord = z.discriminatedUnion("type", [
   openRecord,
   closeRecord,
   sessionUpRecord,
+  sessionRenewedRecord,
   sessionDownRecord,
   flowRecord,
   policyRecord,

@@ -61,6 +61,11 @@ export const CONTROL_TIMEOUT_MS = 10_000;
 export const MAX_CLIENT_WAITING = 8;
 /** Connections without a session in all: each may hold memory for `CONTROL_TIMEOUT_MS`. */
 export const MAX_WAITING = 2048;
+/**
+ * Certificates of one session that have not expired: an agent renews after two thirds of their life and so has two; more
+ * are asked for by somebody who wants the first one forgotten, or the ledger filled.
+ */
+export const MAX_SESSION_CERTIFICATES = 8;
 /** What an agent is told to wait when the address pool is empty, seconds: leases end by the minute. */
 export const POOL_RETRY_AFTER_S = 30;
 /** What an agent is told to wait when the relay drains, seconds: long enough for its successor to start. */

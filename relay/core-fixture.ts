@@ -15,6 +15,7 @@ import { FakeTun } from "../shared/native/fake-tun.ts";
 import { TestAuthority } from "../shared/native/test-certificates.ts";
 import type { Leaf } from "../shared/native/test-certificates.ts";
 import { parsePrefix } from "../shared/packet/address.ts";
+import type { EnrolmentService } from "../shared/pki/enrolment-service.ts";
 import { DeviceWriter } from "../shared/tunnel/device-writer.ts";
 import { LanePump } from "../shared/tunnel/lane-pump.ts";
 import { tunMtu } from "../shared/units.ts";
@@ -51,6 +52,7 @@ export interface CoreOptions {
   readonly maxSessions?: number;
   readonly pool4?: string;
   readonly crlPem?: string;
+  readonly enrolment?: EnrolmentService;
 }
 
 /** Takes all, until `failing` is set. */
@@ -112,7 +114,7 @@ export class RelayCore {
         caPem: "",
         ...(options.crlPem === undefined ? {} : { crlPem: options.crlPem }),
       }),
-      enrolment: undefined,
+      enrolment: options.enrolment,
     });
     this.tun = tun;
     this.pool = pool;

@@ -2,7 +2,7 @@
  * Certificates from the relay, where it has the folder of an authority. New machines come to a TCP port
  * (`hostEnrolment`); a client that is connected renews on its own connection, where its certificate is verified already:
  *
- *   POST /v1/renew ▸ body, bounded in size and time ▸ EnrolmentService ▸ answer
+ *   POST /v1/renew ▸ body, bounded in size and time ▸ EnrolmentService ▸ the session goes on with it ▸ answer
  *                                                          └▶ log, audit, counter
  */
 import type { Logger } from "pino";
@@ -10,7 +10,12 @@ import type { Field } from "../shared/http3/fields.ts";
 import { HTTP3_CODE } from "../shared/http3/spec.ts";
 import type { Http3Stream } from "../shared/http3/stream.ts";
 import { readWholeBody } from "../shared/http3/whole-body.ts";
-import { ENROLMENT_TIMEOUT_MS, MAX_REQUEST_BYTES, RENEWAL_PATH } from "../shared/pki/constants.ts";
+import {
+  ENROLMENT_TIMEOUT_MS,
+  MAX_REQUEST_BYTES,
+  RENEWAL_PATH,
+  SESSION_SERIAL_FIELD,
+} from "../shared/pki/constants.ts";
 import { logEnrolment } from "../shared/pki/enrolment-host.ts";
 import { EnrolmentService } from "../shared/pki/enrolment-service.ts";
 import type { EnrolmentAnswer, EnrolmentEvent } from "../shared/pki/enrolment-service.ts";
@@ -56,13 +61,19 @@ export function isRenewal(stream: Http3Stream): boolean {
   return stream.field(":method") === "POST" && stream.field(":path") === RENEWAL_PATH;
 }
 
-/** Answers a renewal of `peer`, whose certificate the TLS stack has verified, at `remote` (`address:port`). Never rejects. */
-export async function answerRenewal(
-  service: EnrolmentService,
-  stream: Http3Stream,
-  peer: Identity,
-  remote: string,
-): Promise<void> {
+/** Whose certificate is to be renewed, and what becomes of the new one. */
+export interface Renewal {
+  /** Of the certificate that is to be renewed; TLS has verified it, or it was issued on this connection. */
+  readonly peer: Identity;
+  /** `address:port`. */
+  readonly remote: string;
+  /** Takes the new certificate, DER, for the connection's session: its serial number when that goes on with it. */
+  readonly take: (leafDer: Uint8Array) => string | undefined;
+}
+
+/** Answers the request for a renewal. Never rejects. */
+export async function answerRenewal(service: EnrolmentService, stream: Http3Stream, renewal: Renewal): Promise<void> {
+  const { peer, remote, take } = renewal;
   const late = setTimeout(() => stream.close(HTTP3_CODE.H3_REQUEST_CANCELLED), ENROLMENT_TIMEOUT_MS);
   try {
     const bytes = await readWholeBody(stream, MAX_REQUEST_BYTES);
@@ -72,7 +83,9 @@ export async function answerRenewal(
     }
     const body = Buffer.from(bytes).toString("utf8");
     const request = { method: "POST", path: RENEWAL_PATH, body, source: addressOf(remote), peer };
-    respond(stream, await service.handle(request, new Date(), monotonicMs(performance.now())));
+    const answer = await service.handle(request, new Date(), monotonicMs(performance.now()));
+    // The session first: an agent that knows its new certificate may count on it.
+    respond(stream, answer, answer.issuedDer === undefined ? undefined : take(answer.issuedDer));
   } catch {
     // The client went away, or took too long.
     stream.close(HTTP3_CODE.H3_REQUEST_CANCELLED);
@@ -86,8 +99,10 @@ const HEADERS: readonly Field[] = [
   ["cache-control", "no-store"],
 ];
 
-function respond(stream: Http3Stream, { status, body }: EnrolmentAnswer): void {
-  stream.respond(status, HEADERS, { body: Buffer.from(JSON.stringify(body)), end: true });
+/** `serial`: of the certificate that the session goes on with. */
+function respond(stream: Http3Stream, { status, body }: EnrolmentAnswer, serial?: string): void {
+  const headers: readonly Field[] = serial === undefined ? HEADERS : [...HEADERS, [SESSION_SERIAL_FIELD, serial]];
+  stream.respond(status, headers, { body: Buffer.from(JSON.stringify(body)), end: true });
 }
 
 /** `address` of `address:port`. */

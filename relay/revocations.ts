@@ -8,11 +8,17 @@ import { RevocationIndex } from "../shared/pki/revocation-index.ts";
 import { CLOSE_CODE } from "../shared/tunnel/constants.ts";
 import type { EndReason } from "./session.ts";
 
-/** What this needs of a session. */
-export interface RevocableSession {
-  readonly identity: Identity;
+/** What a session stands on, as `SessionCertificates` has it. */
+export interface RevocableCertificates {
+  /** Oldest first, all of one CA. */
+  readonly identities: readonly Identity[];
   /** The chain as the client sent it, DER, the verified leaf first. */
   readonly chain: readonly Uint8Array[];
+}
+
+/** What this needs of a session. */
+export interface RevocableSession {
+  readonly certificates: RevocableCertificates;
 }
 
 /** Lists, and the trust anchors under which the chains are. */
@@ -39,18 +45,21 @@ export class Revocations {
   ): void {
     this.#index = indexOf(file, material);
     for (const session of [...sessions]) {
-      const reason = this.reasonAgainst(session);
+      const reason = this.reasonAgainst(session.certificates);
       if (reason !== undefined) sessions.end(session, "revoked", CLOSE_CODE.REVOKED, reason);
     }
   }
 
-  /** A sentence when a certificate of the chain is revoked. */
-  reasonAgainst({ identity, chain }: RevocableSession): string | undefined {
-    const serial = this.#index?.revokedSerial(identity, chain);
-    if (serial === undefined) return undefined;
-    return serial === identity.serial
-      ? `the certificate ${serial} was revoked`
-      : `the certificate ${serial} of its CA was revoked`;
+  /** A sentence when one of the certificates, or of the CAs above them, is revoked. */
+  reasonAgainst({ identities, chain }: RevocableCertificates): string | undefined {
+    for (const identity of identities) {
+      const serial = this.#index?.revokedSerial(identity, chain);
+      if (serial === undefined) continue;
+      if (serial !== identity.serial) return `the certificate ${serial} of its CA was revoked`;
+      const renewed = identity === identities.at(-1) ? "" : ", which the one in use was renewed from";
+      return `the certificate ${serial} was revoked${renewed}`;
+    }
+    return undefined;
   }
 }
 

@@ -2,6 +2,7 @@
  * The life of every session after its 200: what its client is told, when it ends and why.
  *
  *   open ▸ tables, ADDRESS_ASSIGN, ROUTE_ADVERTISEMENT, audit
+ *   renew ▸ another certificate, which the session lasts as long as
  *   policyChanged ▸ the client gone from the policy: end ▸ else routes again where they differ
  *   end, lost ▸ tables, lease, audit; what ended already stays ended
  */
@@ -106,7 +107,8 @@ export class SessionRegistry {
     this.#channels.set(session, { capsules, messages, advertised });
     this.#send(session, assignmentOf(session.lease, []));
     this.#send(session, advertised);
-    const { identity, lease } = session;
+    const { lease } = session;
+    const identity = session.certificates.current;
     const { quic } = session.http3;
     const ipv4 = formatAddress(4, ...lease.ipv4);
     const ipv6 = formatAddress(6, ...lease.ipv6);
@@ -153,11 +155,36 @@ export class SessionRegistry {
     for (const session of [...this.#table]) this.end(session, reason, code, detail);
   }
 
-  /** Ends the sessions whose certificates have expired: a session is worth no more than what it was opened with. */
+  /**
+   * Takes a certificate, DER, that the client was just issued on the session's connection. Its serial number when the
+   * session stands on it from now on, and lasts as long as it does.
+   */
+  renew(session: Session, leafDer: Uint8Array): string | undefined {
+    const { certificates } = session;
+    const replaced = certificates.current.serial;
+    if (session.ended || !certificates.renew(leafDer, unixMs(Date.now()))) return undefined;
+    const { serial, fingerprint256: fingerprint, notAfter } = certificates.current;
+    const { id, client, remote } = session;
+    this.#parts.audit.sessionRenewed({
+      session: id,
+      client,
+      remote,
+      serial,
+      fingerprint,
+      notAfter,
+      replaces: replaced,
+    });
+    this.#parts.log.info({ session: id, client, serial, notAfter: new Date(notAfter) }, "session was renewed");
+    return serial;
+  }
+
+  /** Ends the sessions whose certificates have expired: a session is worth no more than the newest that it stands on. */
   endExpired(now: UnixMs): void {
     for (const session of [...this.#table]) {
-      if (session.identity.notAfter > now) continue;
-      this.end(session, "expired", CLOSE_CODE.REVOKED, "the certificate of this session has expired");
+      const { serial, notAfter } = session.certificates.current;
+      if (notAfter > now) continue;
+      const detail = `the certificate ${serial} of this session has expired on ${new Date(notAfter).toISOString()}`;
+      this.end(session, "expired", CLOSE_CODE.REVOKED, detail);
     }
   }
 

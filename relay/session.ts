@@ -19,6 +19,7 @@ import { FlowTable } from "./flow-table.ts";
 import { FragmentTable } from "./fragment-table.ts";
 import type { Lease } from "./lease-pool.ts";
 import { RateLimit } from "./rate-limit.ts";
+import { SessionCertificates } from "./session-certificates.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 /** A policy as it stands for one client. */
@@ -51,7 +52,8 @@ export class Traffic {
 
 export class Session {
   readonly id: string;
-  readonly identity: Identity;
+  readonly client: string;
+  readonly certificates: SessionCertificates;
   readonly lease: Lease;
   readonly agreement: SessionAgreement;
   readonly http3: Http3Connection;
@@ -82,7 +84,8 @@ export class Session {
 
   constructor(parts: SessionParts) {
     this.id = parts.id;
-    this.identity = parts.identity;
+    this.client = parts.identity.name;
+    this.certificates = new SessionCertificates(parts.identity, parts.http3.quic.peerChainDer);
     this.lease = parts.lease;
     this.agreement = parts.agreement;
     this.http3 = parts.http3;
@@ -94,25 +97,19 @@ export class Session {
     this.remote = parts.http3.quic.remote;
   }
 
-  get client(): string {
-    return this.identity.name;
-  }
-
-  /** The verified chain of the client, DER, leaf first. */
-  get chain(): readonly Uint8Array[] {
-    return this.http3.quic.peerChainDer;
-  }
-
   get protocol(): "zgate" | "connect-ip" {
     return this.agreement.lanes > 0 ? "zgate" : "connect-ip";
   }
 
   status(): SessionStatus {
     const { quic } = this.http3;
+    const { serial, notAfter } = this.certificates.current;
     return {
       id: this.id,
       client: this.client,
       remote: quic.remote,
+      serial,
+      notAfter: new Date(notAfter).toISOString(),
       ipv4: formatAddress(4, ...this.lease.ipv4),
       ipv6: formatAddress(6, ...this.lease.ipv6),
       since: new Date(this.startedAt).toISOString(),

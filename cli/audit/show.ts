@@ -54,6 +54,8 @@ function detailsOf(record: AuditRecord): string {
       return "";
     case "session-up":
       return `${record.client} from ${record.remote} as ${record.ipv4}, ${record.ipv6} (${record.group}, serial ${record.serial})`;
+    case "session-renewed":
+      return `${record.client} from ${record.remote}: serial ${record.serial} until ${record.notAfter}, after ${record.replaces}`;
     case "session-down":
       return `${record.client} from ${record.remote}: ${record.reason}${record.detail === undefined ? "" : ` (${record.detail})`}, ${record.up.bytes} B up, ${record.down.bytes} B down`;
     case "flow":

@@ -79,6 +79,8 @@ export const ENROLMENT_TIMEOUT_MS = 10_000;
 
 /** Where renewals are sent, over TLS and over HTTP/3 alike. */
 export const RENEWAL_PATH = "/v1/renew";
+/** The field of the answer over HTTP/3 that has the serial number of the certificate that the session goes on with. */
+export const SESSION_SERIAL_FIELD = "zgate-session-serial";
 
 /** Port of the enrolment service: the relay's, on TCP. */
 export const DEFAULT_ENROLMENT_PORT = 4433;

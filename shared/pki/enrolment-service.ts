@@ -39,6 +39,8 @@ export interface EnrolmentAnswer {
   /** An HTTP status. */
   readonly status: number;
   readonly body: Readonly<Record<string, string>>;
+  /** Of a renewal: the certificate that was issued, DER. */
+  readonly issuedDer?: Uint8Array;
 }
 
 /** What happened, for the log and the audit. Holds no secret. `source` is the peer's IP address. */
@@ -154,7 +156,8 @@ export class EnrolmentService {
     const certificate = await signLeaf(this.#folder, this.#issuer, leaf);
     const about = { ...described(certificate), replaces: peer.serial };
     this.#onEvent({ outcome: "issued", request: "renewal", source: request.source, ...about });
-    return { status: 200, body: { chain: chainPem(certificate, this.#issuer) } };
+    const chain = chainPem(certificate, this.#issuer);
+    return { status: 200, body: { chain }, issuedDer: new Uint8Array(certificate.rawData) };
   }
 
   #refuse(request: EnrolmentRequest, status: number, reason: string): EnrolmentAnswer {

@@ -77,9 +77,9 @@ export class CertificateRenewal {
       // Two files cannot change in one step: who reads them in between refuses the pair and reads again.
       await replaceFile({ path: this.#files.key, text: fresh.privateKeyPem, mode: PRIVATE_MODE });
       await replaceFile({ path: this.#files.cert, text: fresh.certificatePem, mode: PUBLIC_MODE });
-      const { validFromDate, validToDate } = new X509Certificate(fresh.certificatePem);
-      const notAfter = unixMs(validToDate.getTime());
-      this.#due = renewalTime(unixMs(validFromDate.getTime()), notAfter, Math.random());
+      const notAfter = unixMs(new X509Certificate(fresh.certificatePem).validToDate.getTime());
+      // Of what is left of its life: it begins in the past, which would make a very short one due at once and again.
+      this.#due = renewalTime(now, notAfter, Math.random());
       return { what: "renewed", notAfter };
     } catch (error) {
       this.#due = retryTime(now, leaf.notAfter, Math.random());

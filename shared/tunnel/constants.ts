@@ -77,7 +77,7 @@ export const CAPSULE_TURN_READS = 4;
 /** Capsules that wait for a peer that does not read, bytes: two of the largest ROUTE_ADVERTISEMENTs. */
 export const CAPSULE_QUEUE_BYTES = 2 * MAX_CAPSULE_VALUE;
 
-/** How an application-level end of a session is coded (docs/protocol.md section 6). */
+/** How an application-level end of a session is coded (docs/protocol.md section 7). */
 export const CLOSE_CODE = {
   /** The same client opened a newer session. */
   REPLACED: 0x7a67_0001,
