@@ -30,8 +30,8 @@ export class RevocationIndex {
   /** By `Identity.issuer`: serial numbers. */
   readonly #serials = new Map<string, Set<string>>();
   readonly #anchors: readonly Authority[];
-  /** CA certificates that peers sent, by their SHA-256. Sessions share a few. */
-  readonly #known = new Map<string, Authority>();
+  /** What peers sent as CA certificates, by its SHA-256; undefined for what is none. Sessions share a few. */
+  readonly #known = new Map<string, Authority | undefined>();
 
   /** Throws `ZG_TLS_MATERIAL` when a list in it cannot be read. `file` names it in errors. `caPem`: the trust anchors. */
   constructor(file: string, crlPem: string, caPem: string) {
@@ -47,7 +47,10 @@ export class RevocationIndex {
     if (this.#has(leaf.issuer, leaf.serial)) return leaf.serial;
     const [leafDer, ...sent] = chainDer;
     if (leafDer === undefined) return undefined;
-    const rest = new Set([...sent.map((certificate) => this.#authority(certificate)), ...this.#anchors]);
+    const above = sent
+      .map((certificate) => this.#authority(certificate))
+      .filter((authority) => authority !== undefined);
+    const rest = new Set([...above, ...this.#anchors]);
     const below: Issued[] = [{ issuer: leaf.issuer, authorityKey: certificateParts(leafDer).authorityKey }];
     for (let issued = below.pop(); issued !== undefined; issued = below.pop()) {
       for (const authority of rest) {
@@ -64,11 +67,11 @@ export class RevocationIndex {
     return this.#serials.get(issuer)?.has(serial) === true;
   }
 
-  #authority(certificate: Uint8Array): Authority {
+  /** Undefined for bytes that are no certificate: the TLS stack passes them over, and they have issued nothing. */
+  #authority(certificate: Uint8Array): Authority | undefined {
     const fingerprint = createHash("sha256").update(certificate).digest("base64");
-    const known = this.#known.get(fingerprint);
-    if (known !== undefined) return known;
-    const authority = authorityOf(certificate);
+    if (this.#known.has(fingerprint)) return this.#known.get(fingerprint);
+    const authority = sentAuthorityOf(certificate);
     if (this.#known.size < MAX_KNOWN_AUTHORITIES) this.#known.set(fingerprint, authority);
     return authority;
   }
@@ -83,4 +86,13 @@ function mayHaveIssued({ subject, subjectKey }: Authority, { issuer, authorityKe
 function authorityOf(certificate: Uint8Array): Authority {
   const { serial, issuer, subject, ...keys } = certificateParts(certificate);
   return { serial: normalSerial(serial), issuer: nameHash(issuer), subject: nameHash(subject), ...keys };
+}
+
+function sentAuthorityOf(certificate: Uint8Array): Authority | undefined {
+  try {
+    return authorityOf(certificate);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
 }

@@ -106,6 +106,13 @@ for (const keyType of KEY_TYPES) {
       for (let again = 0; again < 2; again++)
         assert.equal(index.revokedSerial(clientIdentity(der(leafPem)), chain), serial);
       assert.equal(index.revokedSerial(clientIdentity(der(leafPem)), chain.slice(0, 1)), undefined);
+      // Nobody verified what a client sends beside its chain: what is no certificate changes nothing.
+      const beside = [Uint8Array.of(), Uint8Array.of(0x30, 0x80), der(issuingPem).subarray(0, -1)];
+      for (const junk of beside) {
+        const [leaf = new Uint8Array(), issuing = new Uint8Array()] = chain;
+        assert.equal(index.revokedSerial(clientIdentity(leaf), [leaf, junk, issuing]), serial);
+        assert.equal(index.revokedSerial(clientIdentity(leaf), [leaf, junk]), undefined);
+      }
     });
 
     test("OpenSSL reads what we write, with every reason and beyond 2050", async () => {
