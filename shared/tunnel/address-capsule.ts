@@ -5,14 +5,14 @@
 import { addressBits, compareWords, formatPrefix, maskWords } from "../packet/address.ts";
 import type { Prefix } from "../packet/address.ts";
 import { ZgateError } from "../errors.ts";
-import { encodeVarint, VarintReader, varintSize } from "../wire/varint.ts";
+import { encodeVarint, MAX_VARINT, VarintReader, varintSize } from "../wire/varint.ts";
 import { addressSize, putAddress, readAddress, readVersion } from "./capsule-address.ts";
 import { CAPSULE_ADDRESS_ASSIGN, CAPSULE_ADDRESS_REQUEST, MAX_CAPSULE_ADDRESSES } from "./constants.ts";
 import { encodeCapsule } from "./capsule.ts";
 
 /** An assigned or requested address or prefix. */
 export interface AddressEntry {
-  /** The request that it answers; 0 in an ADDRESS_ASSIGN that answers none. */
+  /** The request that it answers, at most `MAX_VARINT`; 0 in an ADDRESS_ASSIGN that answers none. */
   readonly requestId: number;
   readonly prefix: Prefix;
 }
@@ -70,6 +70,9 @@ function decodeEntries(name: string, value: Uint8Array): AddressEntry[] {
       throw new ZgateError("ZG_CAPSULE", `${name} has more than ${MAX_CAPSULE_ADDRESSES} addresses`);
     }
     if (!varint.read(value, at, value.length)) throw cutOff(name, at);
+    const requestId = varint.value;
+    // The answer repeats it, so it has to be known exactly.
+    if (requestId > MAX_VARINT) throw new ZgateError("ZG_CAPSULE", `${name} has a request id above ${MAX_VARINT}`);
     const version = readVersion(name, value, varint.next);
     at = varint.next + 1 + addressSize(version) + 1;
     if (at > value.length) throw cutOff(name, varint.next);
@@ -85,7 +88,7 @@ function decodeEntries(name: string, value: Uint8Array): AddressEntry[] {
       const prefix = formatPrefix({ version, words, length });
       throw new ZgateError("ZG_CAPSULE", `${name} has bits set behind the prefix length of ${prefix}`);
     }
-    entries.push({ requestId: varint.value, prefix: { version, words, length } });
+    entries.push({ requestId, prefix: { version, words, length } });
   }
   return entries;
 }

@@ -171,6 +171,11 @@ describe("ADDRESS_ASSIGN and ADDRESS_REQUEST", () => {
     { name: "an empty request", value: "", message: "ADDRESS_REQUEST asks for no address" },
     { name: "request id 0", value: "00 04 00000000 20", message: "ADDRESS_REQUEST has the request id 0" },
     {
+      name: "a request id that no answer could repeat exactly",
+      value: "c020000000000000 04 00000000 20",
+      message: "ADDRESS_REQUEST has a request id above 9007199254740991",
+    },
+    {
       name: "a request id twice",
       value: "01 04 00000000 20".repeat(2),
       message: "ADDRESS_REQUEST has the request id 1 twice",
