@@ -25,6 +25,8 @@ const REPLACE_MS = 5_000;
 const START_TIMEOUT_MS = 30_000;
 /** The relay's silence is noticed after 10,000 ms and an attempt may take as long, in milliseconds. */
 const MOVE_MS = 30_000;
+/** The grace of a relay that drains, in milliseconds: enough for a second agent to start in. */
+const DRAIN_MS = 3_000;
 const skip = process.getuid?.() === 0 ? false : "network namespaces need root";
 
 describe("lifecycle", { skip }, () => {
@@ -45,6 +47,7 @@ describe("lifecycle", { skip }, () => {
   after(() => network.close());
   afterEach(async () => {
     for (const agent of agents.splice(0)) await agent.stop();
+    await other?.stop();
     await relay.stop();
   });
 
@@ -54,6 +57,13 @@ describe("lifecycle", { skip }, () => {
     agents.push(agent);
     await tunnelOpen(agent);
     return agent;
+  };
+  /** Another relay in the place of `relay`, with a time to drain in. */
+  let other: RelayProcess | undefined;
+  const startWithGrace = async (grace: string): Promise<RelayProcess> => {
+    other = new RelayProcess(network.relay, { certificates, policy: POLICY, flags: ["--drain", grace] });
+    await other.start();
+    return other;
   };
   const answers = async (): Promise<boolean> => (await ping(network.agents[0], TARGET_A.ipv4, 1)).received === 1;
   const tables = async (): Promise<string[]> =>
@@ -71,6 +81,43 @@ describe("lifecycle", { skip }, () => {
     assert.deepEqual(await machineState(network.agents[0]), agentBefore);
     assert.deepEqual(await relay.stop(), { code: 0, signal: null });
     assert.deepEqual(await machineState(network.relay), relayBefore);
+  });
+
+  test("a relay that drains serves its sessions to the end of the grace, takes no new ones, and says so", async () => {
+    const draining = new RelayProcess(network.relay, {
+      certificates,
+      policy: POLICY,
+      flags: ["--drain", `${DRAIN_MS}ms`],
+    });
+    await draining.start();
+    const agent = await open(0);
+    const began = performance.now();
+    draining.service.signal("SIGTERM");
+    await waitFor("/readyz to fail", async () => (await draining.get("/readyz")) === undefined);
+    const second = startAgent(network.agents[1], { certificates, name: "client-1" });
+    agents.push(second);
+    await second.waitForOutput(/the relay refused the session with 503: the relay is going down/);
+    assert.ok(await answers());
+    assert.ok(performance.now() - began < DRAIN_MS, "the session was served during the grace");
+    assert.deepEqual(await draining.service.waitForExit(), { code: 0, signal: null });
+    assert.ok(performance.now() - began >= DRAIN_MS);
+    await agent.waitForOutput(/session ended: the relay is going down/);
+    const [refused, down] = ["refusal", "session-down"].map((type) =>
+      draining.audit().find((record) => record["type"] === type),
+    );
+    assert.deepEqual([refused?.["what"], refused?.["code"], down?.["reason"]], ["session", 503, "drain"]);
+    await second.stop();
+    await relay.start();
+    await waitFor("the agent's return", answers, RECONNECT_MS);
+  });
+
+  test("a relay that drains waits for nobody when its last session is gone", async () => {
+    const draining = await startWithGrace("60s");
+    const agent = await open(0);
+    draining.service.signal("SIGTERM");
+    await draining.service.waitForOutput(/"msg":"draining"/);
+    await agent.stop();
+    assert.deepEqual(await draining.service.waitForExit(), { code: 0, signal: null });
   });
 
   test("a default route through the tunnel leaves the relay reachable, and nothing else", async () => {
