@@ -111,7 +111,7 @@ e2e-compose: $(MODULES) ## End-to-end tests in containers (Docker engine)
 	$(NODE) --test --test-concurrency=1 "e2e/compose/**/*.test.ts"
 
 .PHONY: fuzz
-fuzz: build ## Property tests with fresh inputs, over and over for FUZZ_SECONDS (3600)
+fuzz: build ## Properties with fresh inputs and coverage guidance in turn, for FUZZ_SECONDS (3600)
 	$(NODE) tools/fuzz.ts --seconds $(or $(FUZZ_SECONDS),3600)
 
 # ── Trying it out ─────────────────────────────────────────────────────────────────────────────────────────

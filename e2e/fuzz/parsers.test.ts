@@ -3,12 +3,13 @@
  * ever made a parser fail belongs into the corpus. `make fuzz` repeats this with fresh changes.
  */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
+import { basename } from "node:path";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { ZgateError } from "../../shared/errors.ts";
+import { CORPUS, readInputs } from "./corpus.ts";
+import { bear } from "./parser.ts";
 import { PARSERS } from "./parsers.ts";
-import type { Parser } from "./parsers.ts";
 
 /** Changed inputs a parser and run. */
 const RUNS = 500;
@@ -45,31 +46,22 @@ function changed(input: Uint8Array, { kind, place, length, byte }: Change): Uint
   }
 }
 
-function corpusOf(name: string): Uint8Array[] {
-  return readFileSync(new URL(`corpus/${name}.hex`, import.meta.url), "utf8")
-    .split("\n")
-    .map((line) => line.replace(/#.*/, "").replaceAll(/\s/g, ""))
-    .filter((line) => line !== "")
-    .map((line) => Uint8Array.from(Buffer.from(line, "hex")));
-}
-
-function bear(parser: Parser, bytes: Uint8Array): void {
-  try {
-    parser.parse(bytes);
-  } catch (error) {
-    assert.ok(error instanceof ZgateError, `${parser.name}, ${Buffer.from(bytes).toString("hex")}: ${String(error)}`);
-  }
-}
+test("every file of the corpus is a parser's, and every parser has one", () => {
+  const names = readdirSync(CORPUS).map((file) => basename(file, ".hex"));
+  assert.deepEqual(names.toSorted(), PARSERS.map(({ name }) => name).toSorted());
+});
 
 describe("parsers bear their corpus and what becomes of it", () => {
   for (const parser of PARSERS) {
-    test(parser.name, () => {
-      const corpus = corpusOf(parser.name);
+    test(parser.name, async () => {
+      const corpus = readInputs(CORPUS, parser.name);
       assert.ok(corpus.length > 0);
-      for (const input of corpus) bear(parser, input);
-      fc.assert(
-        fc.property(fc.constantFrom(...corpus), fc.array(change, { minLength: 1, maxLength: 8 }), (input, changes) =>
-          bear(parser, changes.reduce(changed, input)),
+      for (const input of corpus) await bear(parser, input);
+      await fc.assert(
+        fc.asyncProperty(
+          fc.constantFrom(...corpus),
+          fc.array(change, { minLength: 1, maxLength: 8 }),
+          (input, changes) => bear(parser, changes.reduce(changed, input)),
         ),
         { numRuns: RUNS },
       );
