@@ -2,7 +2,8 @@
  * Fuzzing until the time is up or something is found, round after round:
  *
  *   1. every test file with properties, with fresh random inputs (fast-check picks a new seed whenever none is given)
- *   2. every parser under coverage guidance (e2e/fuzz/run.ts), which goes on from what the rounds before have kept
+ *   2. the tests in Rust, which change their inputs in the same way, with more of them
+ *   3. every parser under coverage guidance (e2e/fuzz/run.ts), which goes on from what the rounds before have kept
  *
  * What failed is printed with the smallest input, to be turned into a line of a table or of e2e/fuzz/corpus.
  *
@@ -13,6 +14,8 @@ import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
+/** How many times as many inputs as in `make test` (native/src/fuzz.rs). */
+const NATIVE_FACTOR = 100;
 /** Seconds of guidance a round: some for each of two dozen parsers. */
 const GUIDED_SECONDS = 100;
 
@@ -39,6 +42,17 @@ while (round === 0 || secondsLeft() > 0) {
     stop();
   }
   console.log(`fuzz: round ${round}: ${files.length} files without a finding, ${secondsLeft()} s left`);
+  const native = ["test", "--release", "--locked", "--features", "test-program"];
+  const rust = spawnSync("cargo", [...native, "--manifest-path", "native/Cargo.toml"], {
+    cwd: root,
+    encoding: "utf8",
+    env: { ...process.env, ZGATE_FUZZ_FACTOR: String(NATIVE_FACTOR) },
+  });
+  if (rust.status !== 0) {
+    process.stdout.write(rust.error?.message ?? rust.stdout + rust.stderr);
+    stop();
+  }
+  console.log(`fuzz: round ${round}: Rust without a finding, ${secondsLeft()} s left`);
   const share = Math.min(GUIDED_SECONDS, Math.max(1, secondsLeft()));
   const guided = spawnSync(process.execPath, ["e2e/fuzz/run.ts", "--seconds", String(share)], {
     cwd: root,

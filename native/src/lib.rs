@@ -4,6 +4,8 @@
 mod constants;
 mod event_loop;
 mod failure;
+#[cfg(test)]
+mod fuzz;
 // Called by JavaScript only.
 #[cfg(not(test))]
 mod privileges;

@@ -134,15 +134,16 @@ pub fn client_config(material: &Material, alpn: &[String]) -> Result<Arc<ClientC
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use std::process::Command;
 
     use super::*;
+    use crate::fuzz::fuzz;
     use rustls::pki_types::ServerName;
     use rustls::quic::{ClientConnection, Connection, ServerConnection, Version};
 
     /// A self-signed P-256 certificate for `localhost`, its own CA, and its key, made for this run.
-    fn pem() -> String {
+    pub fn pem() -> String {
         let made = Command::new("openssl")
             .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
             .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
@@ -152,7 +153,7 @@ mod tests {
         String::from_utf8(made.stdout).expect("PEM is text")
     }
 
-    fn material(pem: &str) -> Material {
+    pub fn material(pem: &str) -> Material {
         Material {
             certificate_pem: pem.into(),
             private_key_pem: pem.into(),
@@ -216,5 +217,24 @@ mod tests {
             assert_eq!(names, groups);
         }
         assert!(provider("quantum").is_err());
+    }
+
+    #[test]
+    fn whatever_the_files_hold_is_taken_or_refused() {
+        let (alpn, good) = (["h3".to_owned()], pem());
+        let crl = good.replace("CERTIFICATE", "X509 CRL");
+        fuzz(&[good.clone().into_bytes(), crl.into_bytes()], 2_000, |bytes| {
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            for material in [
+                Material { certificate_pem: text.clone(), ..material(&good) },
+                Material { private_key_pem: text.clone(), ..material(&good) },
+                Material { ca_pem: text.clone(), ..material(&good) },
+                Material { crl_pem: Some(text.clone()), ..material(&good) },
+            ] {
+                for refused in [server_config(&material, &alpn).err(), client_config(&material, &alpn).err()] {
+                    assert!(refused.is_none_or(|failure| failure.status == Code::TlsMaterial));
+                }
+            }
+        });
     }
 }

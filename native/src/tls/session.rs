@@ -251,6 +251,86 @@ impl crypto::Session for Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use crate::fuzz::{Random, fuzz, runs};
+    use crate::tls::material::tests::{material, pem};
+    use crate::tls::material::{client_config, server_config};
+    use quinn_proto::crypto::{ClientConfig as _, ServerConfig as _};
+
+    /// Flights of a handshake: ClientHello, ServerHello, the rest of the server's, the rest of the client's.
+    const FLIGHTS: usize = 4;
+
+    /// Runs a handshake in which `change` has its hand on each flight, until a side refuses or nobody has more to
+    /// say, and asks the sides all that quinn asks. True when it came to its end.
+    fn handshake(client: &Arc<ClientTls>, server: &Arc<ServerTls>, mut change: impl FnMut(Vec<u8>) -> Vec<u8>) -> bool {
+        let params = TransportParameters::read(Side::Server, &mut Cursor::new([])).expect("the defaults");
+        let client = Arc::clone(client).start_session(QUIC_V1, "localhost", &params).expect("a client");
+        let mut sides = [client, Arc::clone(server).start_session(QUIC_V1, &params)];
+        loop {
+            let mut silent = true;
+            for (from, to) in [(0, 1), (1, 0)] {
+                // One flight an encryption level (RFC 9001 section 4.1.3).
+                loop {
+                    let mut flight = Vec::new();
+                    let keys = sides[from].write_handshake(&mut flight);
+                    if !flight.is_empty() {
+                        silent = false;
+                        flight = change(flight);
+                    }
+                    let read = sides[to].read_handshake(&flight);
+                    let params = sides[to].transport_parameters();
+                    drop((sides[to].handshake_data(), sides[to].peer_identity(), sides[to].next_1rtt_keys()));
+                    if read.is_err() || params.is_err() {
+                        return false;
+                    }
+                    if keys.is_none() {
+                        break;
+                    }
+                }
+            }
+            if silent {
+                return sides.iter().all(|side| !side.is_handshaking());
+            }
+        }
+    }
+
+    #[test]
+    fn a_handshake_bears_every_change_and_ends_only_unchanged() {
+        let (alpn, material) = (["h3".to_owned()], material(&pem()));
+        let client = client_config(&material, &alpn).and_then(ClientTls::new).map(Arc::new).expect("a client");
+        let server = server_config(&material, &alpn).and_then(ServerTls::new).map(Arc::new).expect("a server");
+        assert!(handshake(&client, &server, |flight| flight));
+        let mut random = Random::fresh();
+        for run in 0..runs(1_000) {
+            let (mut number, mut wire, mut differs) = (0, Vec::new(), false);
+            let change = |flight: Vec<u8>| {
+                number += 1;
+                if number - 1 != run % FLIGHTS {
+                    return flight;
+                }
+                wire = random.changed(&flight);
+                differs = wire != flight;
+                wire.clone()
+            };
+            let ended = catch_unwind(AssertUnwindSafe(|| handshake(&client, &server, change)));
+            assert!(ended.is_ok_and(|ended| !(ended && differs)), "flight {} was {wire:02x?}", run % FLIGHTS);
+        }
+    }
+
+    #[test]
+    fn a_retry_is_valid_only_as_it_was_sent() {
+        let (alpn, material) = (["h3".to_owned()], material(&pem()));
+        let params = TransportParameters::read(Side::Server, &mut Cursor::new([])).expect("the defaults");
+        let client = client_config(&material, &alpn).and_then(ClientTls::new).map(Arc::new).expect("a client");
+        let session = client.start_session(QUIC_V1, "localhost", &params).expect("a session");
+        let (original, header, token) = (ConnectionId::new(&[7; 8]), [0xff, 0, 0, 0, 1, 0, 0], *b"token");
+        let tag = retry_tag(&original, &[&header[..], &token].concat()).expect("a tag");
+        let sent = [&token[..], &tag].concat();
+        fuzz(std::slice::from_ref(&sent), 20_000, |payload| {
+            assert_eq!(session.is_valid_retry(&original, &header, payload), payload == sent);
+        });
+    }
 
     /// RFC 9001 appendix A.4.
     #[test]

@@ -134,8 +134,7 @@ impl NativeTun {
         check_whole(frames)?;
         let mut rest = &*frames;
         let mut taken = 0;
-        while let [high, low, tail @ ..] = rest {
-            let (frame, next) = tail.split_at(usize::from(u16::from_be_bytes([*high, *low])));
+        while let Some((frame, next)) = split_frame(rest) {
             rest = next;
             match device.write(frame) {
                 Ok(()) => taken += 1,
@@ -171,15 +170,17 @@ fn is_full(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM))
 }
 
+/// The first frame without its length, and what is behind it; `None` when it does not end within the bytes.
+fn split_frame(frames: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = frames.split_at_checked(LENGTH_BYTES)?;
+    rest.split_at_checked(usize::from(u16::from_be_bytes([length[0], length[1]])))
+}
+
 /// Every frame ends within the range, and the last one at its end.
 fn check_whole(frames: &[u8]) -> Result<()> {
     let mut rest = frames;
     while !rest.is_empty() {
-        let length = match rest {
-            [high, low, ..] => usize::from(u16::from_be_bytes([*high, *low])),
-            _ => return Err(not_whole(frames.len() - rest.len())),
-        };
-        rest = rest.get(LENGTH_BYTES + length..).ok_or_else(|| not_whole(frames.len() - rest.len()))?;
+        (_, rest) = split_frame(rest).ok_or_else(|| not_whole(frames.len() - rest.len()))?;
     }
     Ok(())
 }
@@ -191,6 +192,22 @@ fn not_whole(at: usize) -> crate::failure::Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz::fuzz;
+
+    #[test]
+    fn frames_that_are_whole_are_written_to_the_last_byte() {
+        let valid = [vec![0, 1, 9, 0, 2, 7, 7], [&[0, 40][..], &[0x45; 40], &[0, 0]].concat()];
+        fuzz(&valid, 20_000, |bytes| {
+            let (mut rest, mut written) = (bytes, Vec::new());
+            while let Some((frame, next)) = split_frame(rest) {
+                written.extend_from_slice(&(frame.len() as u16).to_be_bytes());
+                written.extend_from_slice(frame);
+                rest = next;
+            }
+            assert!(bytes.starts_with(&written));
+            assert_eq!(check_whole(bytes).is_ok(), written.len() == bytes.len());
+        });
+    }
 
     #[test]
     fn whole_frames() {
