@@ -245,14 +245,16 @@ export class Acceptor {
     const identity = typeof visit.identity === "string" ? undefined : visit.identity;
     counters.add(COUNTER.sessionsRefused[refusal.counter]);
     const { remote } = visit.http3.quic;
-    log.warn({ remote, client: identity?.name, status: refusal.status }, `${what} refused: ${refusal.message}`);
-    audit.refusal({
+    const told = audit.refusal({
       what,
       remote,
       ...(identity === undefined ? {} : { client: identity.name, serial: identity.serial }),
       code: refusal.status,
       reason: refusal.message,
     });
+    if (told) {
+      log.warn({ remote, client: identity?.name, status: refusal.status }, `${what} refused: ${refusal.message}`);
+    }
     const fields: Field[] = [["zgate-reason", printable(refusal.message)]];
     if (refusal.retryAfterS !== undefined) fields.push(["retry-after", String(refusal.retryAfterS)]);
     stream.respond(refusal.status, fields, { end: true });

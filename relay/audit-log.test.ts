@@ -175,7 +175,7 @@ test("denied flows are limited for each client, allowed ones are not; the counts
     log.flow(FLOW);
   }
   log.flow({ ...DENIED, client: "client-2" });
-  for (let index = 0; index < AUDIT_BURST + 5; index++) log.refusal(REFUSAL);
+  for (let index = 0; index < AUDIT_BURST + 5; index++) assert.equal(log.refusal(REFUSAL), index < AUDIT_BURST);
   assert.equal(log.stats().suppressed, 55);
   t.mock.timers.tick(AUDIT_SUMMARY_MS);
   log.flow({ ...DENIED, client: "client-3" });

@@ -152,9 +152,14 @@ export class AuditLog {
     this.#append(change.outcome === "applied" ? "info" : "warn", "policy", change);
   }
 
-  /** Refusals are limited for each kind: their remote addresses may be made up. */
-  refusal(refusal: Refusal): void {
-    if (this.#admit(this.#refusals, refusal.what)) this.#append("warn", "refusal", refusal);
+  /**
+   * Refusals are limited for each kind: their remote addresses may be made up. False when this one is only counted; the
+   * log should be silent about it too, as who reads it may be slow.
+   */
+  refusal(refusal: Refusal): boolean {
+    const admitted = this.#admit(this.#refusals, refusal.what);
+    if (admitted) this.#append("warn", "refusal", refusal);
+    return admitted;
   }
 
   certificate(issued: CertificateIssue): void {

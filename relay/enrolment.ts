@@ -37,15 +37,15 @@ export async function openEnrolment(folder: string, parts: EnrolmentParts): Prom
 }
 
 function report(event: EnrolmentEvent, { log, audit, counters }: EnrolmentParts): void {
-  logEnrolment(log, event);
   counters.add(COUNTER.certificateRequests[event.outcome]);
   if (event.outcome === "issued") {
     const { request, source: remote, client, serial, fingerprint256: fingerprint, notAfter, replaces } = event;
     const issued = { request, remote, client, serial, fingerprint, notAfter };
     audit.certificate(replaces === undefined ? issued : { ...issued, replaces });
+    logEnrolment(log, event);
   } else {
     const { request, source, client, serial, status, reason } = event;
-    audit.refusal({
+    const told = audit.refusal({
       what: request,
       remote: source,
       ...(client === undefined ? {} : { client }),
@@ -53,6 +53,7 @@ function report(event: EnrolmentEvent, { log, audit, counters }: EnrolmentParts)
       code: status,
       reason,
     });
+    if (told) logEnrolment(log, event);
   }
 }
 

@@ -264,8 +264,8 @@ class Relay {
 
   #refused({ remote, code, reason }: HandshakeRefusal, audit: AuditLog): void {
     this.#counters.add(COUNTER.handshakesRefused[handshakeRefusalReason(code)]);
+    if (!audit.refusal({ what: "handshake", remote, code, reason })) return;
     this.#log.warn({ remote, code, reason }, `handshake refused: ${reason}`);
-    audit.refusal({ what: "handshake", remote, code, reason });
   }
 
   /** Takes renewed certificates, keys, CAs and revocation lists without a restart; broken ones are refused. */
