@@ -121,6 +121,13 @@ export class RelayProcess {
     return code === 0 ? stdout : undefined;
   }
 
+  /** The samples of /metrics by name and labels, as they stand there. */
+  async metrics(): Promise<ReadonlyMap<string, number>> {
+    const text = (await this.get("/metrics")) ?? "";
+    const samples = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+    return new Map(samples.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.split(" ").at(-1))]));
+  }
+
   /** The audit records so far (JSON lines on standard output). */
   audit(): Record<string, unknown>[] {
     return jsonLines(this.service.stdout);

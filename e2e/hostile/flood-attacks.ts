@@ -1,22 +1,21 @@
 /** Too much of something: streams, resets, requests, connections, flows; and peers that do not read or do not write. */
 import { createSocket } from "node:dgram";
 import { HTTP3_CODE } from "../../shared/http3/spec.ts";
-import { openQuicEndpoint } from "../../shared/native/addon.ts";
 import { ipv4, u16, udp } from "../../shared/packet/fixture.ts";
 import { encodeAddressRequest } from "../../shared/tunnel/address-capsule.ts";
 import { parsePrefix } from "../../shared/packet/address.ts";
 import { TARGET_A } from "../harness/topology.ts";
 import type { Attack } from "./attack.ts";
+import { beginHalfHandshakes } from "./half-handshakes.ts";
 import type { Peer } from "./peer.ts";
 import { sendBody } from "./hostile-session.ts";
 import { writeAll } from "./raw-stream.ts";
 
-/** Handshakes that stop half way; more by `ZGATE_HALF_HANDSHAKES`. */
-const HALF_HANDSHAKES = Number(process.env["ZGATE_HALF_HANDSHAKES"] ?? 1_000);
-/** Of them at the same time: each is an endpoint with a thread of its own. */
-const HALF_AT_ONCE = 20;
-/** From the first packet of a handshake to the death of its socket, milliseconds: the answer is on its way. */
-const HALF_MS = 15;
+/** Handshakes that stop half way. */
+const HALF_HANDSHAKES = 10_000;
+export const HALF_WAY = `${HALF_HANDSHAKES} handshakes that stop half way`;
+/** Of them that the relay takes from one network at a time, once it has validated the address (`native/src/constants.rs`). */
+export const NETWORK_HANDSHAKES = 64;
 const SILENT_CONNECTIONS = 200;
 const STREAMS = 20_000;
 const SPRAYED_FLOWS = 100_000;
@@ -139,19 +138,11 @@ export const FLOOD_ATTACKS: readonly Attack[] = [
     counts: { 'zgate_sessions_refused_total{reason="over-limit"}': SILENT_CONNECTIONS / 2 },
   },
   {
-    name: `${HALF_HANDSHAKES} handshakes that stop half way`,
-    run: async (peer) => {
-      const one = async (): Promise<void> => {
-        const endpoint = openQuicEndpoint({ bind: "0.0.0.0:0", alpn: ["h3"] });
-        endpoint.connect(peer.remote, peer.serverName, peer.tls).catch(() => {});
-        await new Promise((resolve) => setTimeout(resolve, HALF_MS * Math.random()));
-        // The socket is gone: what the relay sends is refused, and nobody says goodbye.
-        endpoint.rebind("127.0.0.1:0");
-        await endpoint.close(0, "");
-      };
-      for (let begun = 0; begun < HALF_HANDSHAKES; begun += HALF_AT_ONCE) {
-        await Promise.all(Array.from({ length: HALF_AT_ONCE }, one));
-      }
+    name: HALF_WAY,
+    run: (peer) => beginHalfHandshakes(peer.remote, peer.serverName, peer.tls, HALF_HANDSHAKES),
+    counts: {
+      'zgate_address_checks_total{reason="handshakes-in-progress"}': HALF_HANDSHAKES / 2,
+      'zgate_handshakes_refused_total{reason="over-network-limit"}': NETWORK_HANDSHAKES,
     },
   },
   {

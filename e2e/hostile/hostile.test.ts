@@ -70,7 +70,7 @@ describe("hostile peers", { skip }, () => {
 
   for (const attack of ATTACKS) {
     test(attack.name, { todo: attack.todo ?? false }, async () => {
-      const before = await counters();
+      const before = await relay.metrics();
       const neighbour = new Neighbour(network.agents[0], TARGET_A.ipv4);
       const report = await run(attack);
       const experience = await neighbour.finish();
@@ -82,7 +82,7 @@ describe("hostile peers", { skip }, () => {
       if (attack.echoes !== undefined) assert.equal(report.echoes > 0 ? "some" : "none", attack.echoes);
       for (const [name, least] of Object.entries(attack.counts ?? {})) {
         await waitFor(`${name} grows by ${least}`, async () => {
-          return ((await counters()).get(name) ?? 0) - (before.get(name) ?? 0) >= least;
+          return ((await relay.metrics()).get(name) ?? 0) - (before.get(name) ?? 0) >= least;
         });
       }
       assertUnharmed(experience);
@@ -98,13 +98,6 @@ describe("hostile peers", { skip }, () => {
       ...[file("mallory.pem"), file("mallory-key.pem"), file("ca.pem")],
     ];
     return JSON.parse(await network.agents[1].check(argv, { timeoutMs: ATTACK_TIMEOUT_MS })) as AttackReport;
-  }
-
-  /** The samples of /metrics by name and labels. */
-  async function counters(): Promise<Map<string, number>> {
-    const text = (await relay.get("/metrics")) ?? "";
-    const samples = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-    return new Map(samples.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.split(" ").at(-1))]));
   }
 });
 
