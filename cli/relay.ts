@@ -6,6 +6,7 @@ import type { RelayConfig } from "../shared/config/relay-options.ts";
 import { confine } from "../shared/host/privileges.ts";
 import type { Needs } from "../shared/host/privileges.ts";
 import { createLogger } from "../shared/logging.ts";
+import { loadSteering } from "../shared/native/steering.ts";
 import { addConfigOptions, configSources } from "./config-options.ts";
 
 export function relayCommand(): Command {
@@ -13,7 +14,7 @@ export function relayCommand(): Command {
   return addConfigOptions(command, relayOptions).action(async (flags: Record<string, unknown>) => {
     const config = await loadRelayConfig(configSources(flags));
     const log = createLogger({ level: config.logLevel, name: "relay" });
-    for (const warning of confine(needsOf(config))) log.warn(warning);
+    for (const warning of confine(needsOf(config), loadSteering)) log.warn(warning);
     const { runRelay } = await import("../relay/relay.ts");
     await runRelay(config);
   });

@@ -130,6 +130,15 @@ export const FLOW_IDLE_OTHER_MS = 600_000;
 /** Flows that one answer to `explain` lists. */
 export const EXPLAIN_FLOWS = 100;
 
+// Device
+
+/**
+ * Queues of the TUN device, 500 packets each: as many clients as may be answered at full speed at once, each at the
+ * cost of its own answers only. More clients share them by their addresses. A power of two, so that clients with
+ * neighbouring addresses do not meet.
+ */
+export const TUN_QUEUES = 32;
+
 // Rate limits
 
 /** How much of a client's rate limit may come at once, as time: shorter, and TCP cannot use the rate. Milliseconds. */

@@ -13,10 +13,12 @@ import type { RelayConfig } from "../shared/config/relay-options.ts";
 import { messageOf } from "../shared/errors.ts";
 import { readLocalAddresses } from "../shared/host/ip-state.ts";
 import { openTun } from "../shared/native/addon.ts";
+import { takeSteering } from "../shared/native/steering.ts";
 import type { Tun } from "../shared/native/tun.ts";
 import { addressBits, formatAddress, formatPrefix, parsePrefix } from "../shared/packet/address.ts";
 import type { Prefix } from "../shared/packet/address.ts";
 import type { PolicyDocument } from "../shared/policy/document.ts";
+import { TUN_QUEUES } from "./constants.ts";
 import type { LeasePool } from "./lease-pool.ts";
 import { RelayNat } from "./nat.ts";
 
@@ -35,7 +37,10 @@ export class RelayHost {
     this.#log = log;
     this.#pool = pool;
     this.#nat = new RelayNat(config.tunName);
-    this.tun = openTun({ name: config.tunName, mtu: config.mtu, offload: config.offload });
+    const { tunName: name, mtu, offload } = config;
+    this.tun = openTun({ name, mtu, offload, queues: TUN_QUEUES, steering: takeSteering(process.env) });
+    if (!this.tun.features.steered)
+      log.info("the device tells clients apart by their flows: start with CAP_BPF for their addresses");
     process.once("exit", this.#onExit);
   }
 

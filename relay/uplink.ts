@@ -90,13 +90,14 @@ export class Uplink {
     }
     if (!this.#admit(session, slab, nowMs)) return;
     putFrameLength(slab, SLAB_HEADROOM, length);
-    device.write(slab, SLAB_HEADROOM, at + length, false);
+    device.write(slab, SLAB_HEADROOM, at + length, false, session.lease.slot);
   }
 
   #frames(session: Session, slab: Uint8Array, from: number, reader: FrameReader): void {
     const { device } = this.#parts;
     const vnet = session.agreement.offload === "gso";
     const skip = vnet ? VNET_HEADER : 0;
+    const queue = session.lease.slot;
     const nowMs = performance.now();
     let runFrom = from;
     let runTo = from;
@@ -109,10 +110,10 @@ export class Uplink {
           continue;
         }
       }
-      if (runTo > runFrom) device.write(slab, runFrom, runTo, vnet);
+      if (runTo > runFrom) device.write(slab, runFrom, runTo, vnet, queue);
       runFrom = runTo = reader.to;
     }
-    if (runTo > runFrom) device.write(slab, runFrom, runTo, vnet);
+    if (runTo > runFrom) device.write(slab, runFrom, runTo, vnet, queue);
   }
 
   #parse(session: Session, slab: Uint8Array, from: number, to: number): boolean {

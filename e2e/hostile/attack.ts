@@ -16,8 +16,6 @@ export interface Attack {
   readonly counts?: Readonly<Record<string, number>>;
   /** UDP packets that came back through the tunnel, at least 1 or none. */
   readonly echoes?: "some" | "none";
-  /** What the relay does not stand up to yet, and why: the test runs, and its failure is told and not counted. */
-  readonly todo?: string;
 }
 
 /** What the process of an attack prints, as one line of JSON. */

@@ -24,11 +24,12 @@ const ADDRESS_REQUESTS = 5_000;
 const TOLERATED_REQUESTS = 20;
 /** Frames in one piece that is sent. */
 const FRAMES_A_PIECE = 1_000;
-/** What is asked of the echo service and not read, in bytes. */
+/** What is asked of the echo service and not read, in bytes: some seconds of it. */
 const UNREAD_BYTES = 32 * 1024 * 1024;
+const UNREAD_BYTES_AT_FULL_SPEED = 256 * 1024 * 1024;
 /** Of it at a time. */
 const UNREAD_FRAMES_A_PIECE = 20;
-/** Between them: below the rate at which the device that all share would overflow. Milliseconds. */
+/** Between them: below the rate at which the session's queue of the device would overflow. Milliseconds. */
 const UNREAD_PAUSE_MS = 1;
 
 export const FLOOD_ATTACKS: readonly Attack[] = [
@@ -83,13 +84,12 @@ export const FLOOD_ATTACKS: readonly Attack[] = [
   },
   {
     name: "a lane that is not read",
-    run: (peer) => echoUnread(peer, UNREAD_PAUSE_MS),
+    run: (peer) => echoUnread(peer, UNREAD_BYTES, UNREAD_PAUSE_MS),
     counts: { 'zgate_dropped_packets_total{reason="queue-full"}': 1 },
   },
   {
     name: "a lane that is not read, at full speed",
-    run: (peer) => echoUnread(peer, 0),
-    todo: "all clients share the device's queue of 500 packets: answers to one at full speed can push out a neighbour's",
+    run: (peer) => echoUnread(peer, UNREAD_BYTES_AT_FULL_SPEED, 0),
   },
   {
     name: "frames byte by byte",
@@ -160,15 +160,15 @@ export const FLOOD_ATTACKS: readonly Attack[] = [
   },
 ];
 
-/** Asks the echo service for `UNREAD_BYTES` through a lane that nobody reads; `pauseMs` after each piece. */
-async function echoUnread(peer: Peer, pauseMs: number): Promise<void> {
+/** Asks the echo service for `bytes` through a lane that nobody reads; `pauseMs` after each piece. */
+async function echoUnread(peer: Peer, bytes: number, pauseMs: number): Promise<void> {
   const session = await peer.session();
   const lane = await session.ask("/lane/0");
   const packet = session.frame(
     ipv4({ src: session.ipv4, dst: TARGET_A.ipv4, payload: udp(4_000, 7, new Uint8Array(1_200)) }),
   );
   const piece = Buffer.concat(Array<Uint8Array>(UNREAD_FRAMES_A_PIECE).fill(packet));
-  for (let sent = 0; sent < UNREAD_BYTES; sent += piece.length) {
+  for (let sent = 0; sent < bytes; sent += piece.length) {
     await sendBody(lane, piece);
     if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }

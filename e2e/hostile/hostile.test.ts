@@ -69,7 +69,7 @@ describe("hostile peers", { skip }, () => {
   after(() => network.close());
 
   for (const attack of ATTACKS) {
-    test(attack.name, { todo: attack.todo ?? false }, async () => {
+    test(attack.name, async () => {
       const before = await relay.metrics();
       const neighbour = new Neighbour(network.agents[0], TARGET_A.ipv4);
       const report = await run(attack);

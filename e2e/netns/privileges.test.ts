@@ -17,6 +17,8 @@ clients:
   client-1: { rules: [{ id: all, type: ip_cidr, action: allow, destinations: [10.50.0.0/16] }] }
 `;
 const NET_ADMIN = 1n << BigInt(CAPABILITY.NET_ADMIN);
+/** CAP_BPF, or CAP_SYS_ADMIN (linux/capability.h). */
+const LOADS_PROGRAMS = (1n << 39n) | (1n << 21n);
 const skip = process.getuid?.() === 0 ? false : "network namespaces need root";
 
 describe("least privilege", { skip }, () => {
@@ -45,6 +47,12 @@ describe("least privilege", { skip }, () => {
         assert.deepEqual(currentPrivileges(status), { permitted: NET_ADMIN, mayGain: false }, status);
       }
     }
+  });
+
+  test("clients have queues of their own by their addresses, where the relay was started with CAP_BPF", () => {
+    const { permitted } = currentPrivileges(readFileSync("/proc/self/status", "utf8"));
+    const expected = (permitted & LOADS_PROGRAMS) === 0n ? /apart by their flows/ : /^(?!.*apart by their flows)/s;
+    assert.match(relay.service.stderr, expected);
   });
 
   test("a renewed certificate is still taken, and the way out still works", async () => {

@@ -104,3 +104,6 @@ pub const MAX_FRAME: usize = u16::MAX as usize;
 /// The largest super-packet that the kernel may hand over: with its header it must fit `MAX_FRAME`. A
 /// multiple of common segment sizes is not needed: the kernel rounds down.
 pub const MAX_GSO_SIZE: u32 = (MAX_FRAME - VNET_HEADER_LENGTH) as u32;
+/// What one queue of a device gives before the next one's turn, in bytes: a dozen packets, or one super-packet. At
+/// gigabits a second a turn takes some tens of microseconds.
+pub const TURN_BYTES: usize = 16 << 10;

@@ -37,19 +37,21 @@ const SEARCH = 1;
 
 /**
  * Keeps CAP_NET_ADMIN and what `needs` cannot do without; does not return when the process has to be executed
- * anew for that. Returns sentences about what is kept that need not be. Throws `ZG_PRIVILEGE`.
+ * anew for that. `prepare` does what only the present privileges allow; the variables that it returns are added to the
+ * environment then. Returns sentences about what is kept that need not be. Throws `ZG_PRIVILEGE`.
  */
-export function confine(needs: Needs): string[] {
+export function confine(needs: Needs, prepare: () => Record<string, string> = () => ({})): string[] {
   const { kept, warnings } = capabilitiesFor(needs, {
     uid: process.geteuid?.() ?? 0,
     groups: process.getgroups?.() ?? [],
   });
   const { permitted, mayGain } = currentPrivileges(readFileSync("/proc/self/status", "utf8"));
   if (!mayGain && (permitted & ~BigInt(kept)) === 0n) return warnings;
+  const prepared = prepare();
   dropPrivileges(kept);
   const { execPath, execArgv, argv, env, execve } = process;
   if (execve === undefined) throw new ZgateError("ZG_PRIVILEGE", "this Node.js cannot execute itself anew");
-  return execve(execPath, [execPath, ...execArgv, ...argv.slice(1)], env);
+  return execve(execPath, [execPath, ...execArgv, ...argv.slice(1)], { ...env, ...prepared });
 }
 
 /** The mask of capabilities to keep, bit n for capability n. */

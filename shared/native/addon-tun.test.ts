@@ -3,6 +3,7 @@
  * in a second process, so that nothing of this machine's network is touched and the kernel cleans up:
  *
  *   this file ── unshare --net ──▶ this file again: device ⇄ kernel (ping, UDP), device ⇄ device (TCP)
+ *             └─ the same without CAP_BPF: what of it depends on that
  */
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -11,7 +12,9 @@ import { once } from "node:events";
 import { suite, test } from "node:test";
 import type { TestContext } from "node:test";
 import { promisify } from "node:util";
+import { ipv4, ipv6, udp } from "../packet/fixture.ts";
 import { openTun } from "./addon.ts";
+import { loadSteering, takeSteering } from "./steering.ts";
 import type { Tun, TunOptions } from "./tun.ts";
 
 const run = promisify(execFile);
@@ -20,6 +23,11 @@ const SLAB_BYTES = 256 * 1024;
 const LENGTH_BYTES = 2;
 const VNET_HEADER_BYTES = 10;
 const inside = process.env["ZGATE_TUN_TEST"] === "inside";
+/** Without it, and without CAP_SYS_ADMIN, a process loads no program into the kernel (capabilities(7)). */
+const UNSTEERED = ["setpriv", "--bounding-set=-bpf,-sys_admin"];
+const steered = process.env["ZGATE_TUN_UNSTEERED"] === undefined;
+/** What a queue of the device holds, packets (TUN_READQ_SIZE in drivers/net/tun.c). */
+const QUEUE_PACKETS = 500;
 
 let opened = 0;
 
@@ -78,9 +86,11 @@ function framed(packet: Uint8Array): Uint8Array {
 
 if (!inside) {
   const skip = process.getuid?.() === 0 ? false : "needs root: it makes a network namespace";
-  test("the TUN device in a namespace of its own", { skip, timeout: 2 * LIMIT_MS }, async (t) => {
-    const argv = ["--net", process.execPath, "--test-reporter=spec", import.meta.filename];
-    const child = spawn("unshare", argv, { env: { ...process.env, ZGATE_TUN_TEST: "inside", NODE_TEST_CONTEXT: "" } });
+  const again = async (t: TestContext, before: string[], flags: string[], env: NodeJS.ProcessEnv): Promise<void> => {
+    const argv = ["--net", ...before, process.execPath, "--test-reporter=spec", ...flags, import.meta.filename];
+    const child = spawn("unshare", argv, {
+      env: { ...process.env, ZGATE_TUN_TEST: "inside", NODE_TEST_CONTEXT: "", ...env },
+    });
     let output = "";
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding("utf8").on("data", (text) => (output += text));
@@ -88,12 +98,17 @@ if (!inside) {
     const [code] = await once(child, "close");
     assert.equal(code, 0, output);
     assert.match(output, /pass [1-9]/);
-  });
+  };
+  test("the TUN device in a namespace of its own", { skip, timeout: 2 * LIMIT_MS }, (t) => again(t, [], [], {}));
+  test("without CAP_BPF", { skip, timeout: 2 * LIMIT_MS }, (t) =>
+    again(t, UNSTEERED, ["--test-name-pattern=queues"], { ZGATE_TUN_UNSTEERED: "1" }),
+  );
 } else {
   suite("opening", { timeout: LIMIT_MS }, () => {
     test("the interface is up, with its MTU, and gone after close", async (t) => {
       const tun = openTestTun(t, { mtu: 1337 });
-      assert.deepEqual(tun.features, { vnetHeader: false, tso4: false, tso6: false, uso4: false, uso6: false });
+      const off = { vnetHeader: false, tso4: false, tso6: false, uso4: false, uso6: false, steered: false };
+      assert.deepEqual(tun.features, off);
       const { mtu, flags } = await link(tun.name);
       assert.equal(mtu, 1337);
       assert.ok(flags.includes("UP"));
@@ -249,6 +264,64 @@ if (!inside) {
       assert.throws(() => tun.write(slab, 0, slab.length), RangeError);
       assert.throws(() => tun.read(slab, 0, slab.length + 1), RangeError);
       assert.equal(tun.stats().writtenPackets, 0);
+    });
+  });
+
+  suite("queues", { timeout: LIMIT_MS }, () => {
+    for (const [near, greedy, modest] of [
+      ["10.99.6.1", "10.99.6.2", "10.99.6.3"],
+      ["fd99:6::1", "fd99:6::2", "fd99:6::3"],
+    ] as const) {
+      test(`${greedy} loses its own packets and delays ${modest} by a turn`, async (t) => {
+        const tun = openTestTun(t, { queues: 4, steering: takeSteering(loadSteering()) });
+        assert.equal(tun.features.steered, steered);
+        const wide = near.includes(":");
+        await ip("addr", "add", `${near}/${wide ? 64 : 24}`, "dev", tun.name, ...(wide ? ["nodad"] : []));
+        const socket = createSocket(wide ? "udp6" : "udp4");
+        t.after(() => socket.close());
+        socket.bind(0, near);
+        await once(socket, "listening");
+        const send = (to: string): Promise<unknown> =>
+          new Promise((sent) => socket.send(Buffer.alloc(100), 7, to, sent));
+        // The kernel learns of the flows where it is not steered.
+        for (const [queue, src] of [greedy, modest].entries()) {
+          const payload = udp(7, socket.address().port, new Uint8Array(8));
+          const packet = framed(wide ? ipv6({ src, dst: near, payload }) : ipv4({ src, dst: near, payload }));
+          assert.equal(tun.write(packet, 0, packet.length, queue), 1);
+        }
+        for (let sent = 0; sent < 2 * QUEUE_PACKETS; sent++) await send(greedy);
+        await send(modest);
+        const slab = new Uint8Array(SLAB_BYTES);
+        const order: string[] = [];
+        for (let filled = tun.read(slab, 0, slab.length); filled > 0; filled = tun.read(slab, 0, slab.length)) {
+          for (const packet of frames(slab, filled)) {
+            const [protocol, last] = wide ? [packet[6], packet[39]] : [packet[9], packet[19]];
+            if (protocol === 17) order.push(last === 2 ? "greedy" : "modest");
+          }
+        }
+        const turn = order.indexOf("modest");
+        assert.ok(turn >= 0 && turn < QUEUE_PACKETS / 2, `${turn} of ${order.length}`);
+        assert.ok(order.length <= QUEUE_PACKETS + 1, `${order.length} of ${2 * QUEUE_PACKETS + 1}`);
+      });
+    }
+
+    test("a second device of the name is refused: it would share the first one's queues", (t) => {
+      const tun = openTestTun(t, { queues: 2 });
+      for (const queues of [1, 2]) {
+        assert.throws(() => openTestTun(t, { name: tun.name, queues }), { code: "ZG_TUN" });
+      }
+    });
+
+    test("a descriptor of something else steers nothing", (t) => {
+      for (const steering of [0, 1_000_000])
+        assert.equal(openTestTun(t, { queues: 2, steering }).features.steered, false);
+    });
+
+    test("the interface is gone after close", async (t) => {
+      const tun = openTestTun(t, { queues: 2, offload: true });
+      assert.equal(tun.features.vnetHeader, true);
+      tun.close();
+      await assert.rejects(link(tun.name));
     });
   });
 

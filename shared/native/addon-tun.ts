@@ -12,8 +12,10 @@ export class AddonTun implements Tun {
   #onReadable: (() => void) | undefined;
   #paused = false;
 
-  constructor({ name, mtu, offload }: TunOptions) {
-    this.#native = calling(() => loadNative().NativeTun.open(name, mtu, offload, () => this.#readable()));
+  constructor({ name, mtu, offload, queues = 1, steering }: TunOptions) {
+    this.#native = calling(() =>
+      loadNative().NativeTun.open(name, mtu, offload, queues, steering, () => this.#readable()),
+    );
     this.name = name;
     this.features = this.#native.features;
   }
@@ -26,9 +28,9 @@ export class AddonTun implements Tun {
     }
   }
 
-  write(slab: Uint8Array, from: number, to: number): number {
+  write(slab: Uint8Array, from: number, to: number, queue = 0): number {
     try {
-      return this.#native.write(slab, from, to);
+      return this.#native.write(slab, from, to, queue);
     } catch (thrown) {
       throw translated(thrown);
     }

@@ -93,7 +93,7 @@ export interface NativeTun {
   readonly features: TunFeatures;
   watch(on: boolean): void;
   read(slab: Uint8Array, from: number, to: number): number;
-  write(slab: Uint8Array, from: number, to: number): number;
+  write(slab: Uint8Array, from: number, to: number, queue: number): number;
   stats(): TunStats;
   close(): void;
 }
@@ -101,10 +101,19 @@ export interface NativeTun {
 export interface NativeAddon {
   /** Of the calling thread. */
   dropPrivileges(kept: number): void;
+  /** A descriptor that is inherited, or -1. */
+  loadSteering(): number;
   readonly NativeEndpoint: {
     open(options: EndpointOptions, doorbell: () => void): NativeEndpoint;
   };
   readonly NativeTun: {
-    open(name: string, mtu: number, offload: boolean, readable: () => void): NativeTun;
+    open(
+      name: string,
+      mtu: number,
+      offload: boolean,
+      queues: number,
+      steering: number | undefined,
+      readable: () => void,
+    ): NativeTun;
   };
 }

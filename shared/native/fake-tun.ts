@@ -12,8 +12,8 @@ const LENGTH = 2;
 /** `read` stops when the slab has no room for a frame of this size, its length included. */
 const LARGEST_FRAME = LENGTH + 0xffff;
 
-const PLAIN: TunFeatures = { vnetHeader: false, tso4: false, tso6: false, uso4: false, uso6: false };
-const OFFLOAD: TunFeatures = { vnetHeader: true, tso4: true, tso6: true, uso4: true, uso6: true };
+const PLAIN: TunFeatures = { vnetHeader: false, tso4: false, tso6: false, uso4: false, uso6: false, steered: false };
+const OFFLOAD: TunFeatures = { vnetHeader: true, tso4: true, tso6: true, uso4: true, uso6: true, steered: false };
 
 export class FakeTun implements Tun {
   readonly name = "fake0";

@@ -13,6 +13,14 @@ export interface TunOptions {
    * `virtio_net_hdr` (10 bytes, linux/virtio_net.h) followed by a packet of up to 64 KB.
    */
   readonly offload: boolean;
+  /**
+   * Queues in which packets wait to be read, 500 in each (`txqueuelen`), 1 to 256 (MAX_TAP_QUEUES in the kernel);
+   * without it one. Those for one destination wait in the same queue, and the queues take turns: who has too many
+   * loses his own.
+   */
+  readonly queues?: number;
+  /** A descriptor of `steering.ts`. */
+  readonly steering?: number | undefined;
 }
 
 export interface TunFeatures {
@@ -22,6 +30,12 @@ export interface TunFeatures {
   readonly tso6: boolean;
   readonly uso4: boolean;
   readonly uso6: boolean;
+  /**
+   * The destination address alone decides in which of several queues a packet waits. Without `steering` the kernel
+   * takes the queue to which the packet's flow was last written, as long as it remembers the flow: it does so for
+   * 4,096 flows of the last three seconds, and others may wait in any queue (drivers/net/tun.c).
+   */
+  readonly steered: boolean;
 }
 
 /** What `write` could not hand to the kernel since the device was opened. */
@@ -46,8 +60,9 @@ export interface Tun {
   /**
    * Writes the whole frames in `slab[from, to)` to the kernel and returns how many frames it took; the rest
    * are counted in `stats` and dropped. Throws a `RangeError` when the range does not hold whole frames.
+   * `queue`: a number that stands for the sender, for a device with several queues that is not steered.
    */
-  write(slab: Uint8Array, from: number, to: number): number;
+  write(slab: Uint8Array, from: number, to: number, queue?: number): number;
   /** Called again and again while there is something to read and reading is not paused. */
   onReadable: (() => void) | undefined;
   /** Stops and restarts `onReadable`; while paused the kernel's own queue fills and drops. */

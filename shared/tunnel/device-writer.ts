@@ -21,16 +21,19 @@ export class DeviceWriter {
     this.#out = vnetHeader ? newSlab() : undefined;
   }
 
-  /** Writes the whole frames `slab[from, to)`. `vnet`: they have a `virtio_net_hdr`, which the device takes. */
-  write(slab: Uint8Array, from: number, to: number, vnet: boolean): void {
+  /**
+   * Writes the whole frames `slab[from, to)`. `vnet`: they have a `virtio_net_hdr`, which the device takes. `queue`: as
+   * in `Tun.write`.
+   */
+  write(slab: Uint8Array, from: number, to: number, vnet: boolean, queue = 0): void {
     const out = this.#out;
     if (vnet || out === undefined) {
-      this.#tun.write(slab, from, to);
+      this.#tun.write(slab, from, to, queue);
       return;
     }
     for (let at = from; at < to; at = this.#coalescer.next) {
       const end = this.#coalescer.run(slab, at, to, out, SLAB_HEADROOM);
-      this.#tun.write(out, SLAB_HEADROOM, end);
+      this.#tun.write(out, SLAB_HEADROOM, end, queue);
     }
   }
 }

@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use crate::constants::{MAX_GSO_SIZE, VNET_HEADER_LENGTH};
 use crate::failure::{Code, Failure, Result, failure};
 use crate::tun::netlink;
+use crate::tun::steering::steer;
 
 const DEVICE: &str = "/dev/net/tun";
 
@@ -22,15 +23,22 @@ const TUN_F_TSO6: u32 = 0x04;
 const TUN_F_USO4: u32 = 0x20;
 const TUN_F_USO6: u32 = 0x40;
 
+/// linux/if_tun.h; the sign bit of the flags.
+const IFF_TUN_EXCL: libc::c_int = 0x8000;
+
 #[derive(Clone, Copy, Default)]
 pub struct Features {
     pub vnet_header: bool,
     pub tso: bool,
     pub uso: bool,
+    /// A packet waits in the queue that its destination address names. Otherwise, with more than one queue, in the one
+    /// that its flow was last written to (`tun_automq_select_queue` in drivers/net/tun.c).
+    pub steered: bool,
 }
 
 pub struct Device {
-    file: File,
+    /// At least one.
+    pub queues: Vec<File>,
     pub name: String,
     pub features: Features,
 }
@@ -78,22 +86,24 @@ fn ioctl<T>(fd: RawFd, code: libc::Ioctl, argument: &mut T) -> io::Result<()> {
 }
 
 impl Device {
-    pub fn open(name: &str, mtu: u32, offload: bool) -> Result<Device> {
-        let mut request = interface_request(name)?;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(DEVICE)
-            .map_err(|error| explain(&format!("open {DEVICE}"), name, &error))?;
+    pub fn open(name: &str, mtu: u32, offload: bool, queues: u32, steering: Option<RawFd>) -> Result<Device> {
         let mut flags = libc::IFF_TUN | libc::IFF_NO_PI;
         if offload {
             flags |= libc::IFF_VNET_HDR;
         }
-        request.ifr_ifru.ifru_flags = flags as libc::c_short;
-        ioctl(file.as_raw_fd(), TUNSETIFF, &mut request).map_err(|error| explain("TUNSETIFF", name, &error))?;
-        let features = if offload { enable_offload(&file, name)? } else { Features::default() };
-        let device = Device { file, name: name.to_owned(), features };
+        if queues > 1 {
+            flags |= libc::IFF_MULTI_QUEUE;
+        }
+        // With several queues, another process's device of this name would take ours for its own.
+        let exclusive = if queues > 1 { IFF_TUN_EXCL } else { 0 };
+        let mut files = vec![open_queue(name, flags | exclusive)?];
+        for _ in 1..queues {
+            files.push(open_queue(name, flags)?);
+        }
+        let first = &files[0];
+        let mut features = if offload { enable_offload(first, name)? } else { Features::default() };
+        features.steered = steering.is_some_and(|program| steer(first, program).is_ok());
+        let device = Device { queues: files, name: name.to_owned(), features };
         device.configure(mtu)?;
         Ok(device)
     }
@@ -117,14 +127,10 @@ impl Device {
         ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &mut request).map_err(|error| explain("link up", name, &error))
     }
 
-    pub fn fd(&self) -> RawFd {
-        self.file.as_raw_fd()
-    }
-
-    /// One frame into `target`; `None` when the device has nothing. A frame that is longer is cut.
-    pub fn read(&self, target: &mut [u8]) -> io::Result<Option<usize>> {
+    /// One frame of a queue into `target`; `None` when the queue has nothing. A frame that is longer is cut.
+    pub fn read(&self, queue: usize, target: &mut [u8]) -> io::Result<Option<usize>> {
         // SAFETY: the descriptor is open and `target` is writable for its whole length.
-        let count = unsafe { libc::read(self.fd(), target.as_mut_ptr().cast(), target.len()) };
+        let count = unsafe { libc::read(self.queues[queue].as_raw_fd(), target.as_mut_ptr().cast(), target.len()) };
         if count >= 0 {
             return Ok(Some(count as usize));
         }
@@ -132,11 +138,25 @@ impl Device {
         if error.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(error) }
     }
 
-    pub fn write(&self, frame: &[u8]) -> io::Result<()> {
+    /// `queue`: where an answer waits when the device is not steered.
+    pub fn write(&self, queue: usize, frame: &[u8]) -> io::Result<()> {
         // SAFETY: the descriptor is open and `frame` is readable for its whole length.
-        let count = unsafe { libc::write(self.fd(), frame.as_ptr().cast(), frame.len()) };
+        let count = unsafe { libc::write(self.queues[queue].as_raw_fd(), frame.as_ptr().cast(), frame.len()) };
         if count < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
+}
+
+fn open_queue(name: &str, flags: libc::c_int) -> Result<File> {
+    let mut request = interface_request(name)?;
+    request.ifr_ifru.ifru_flags = flags as libc::c_short;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(DEVICE)
+        .map_err(|error| explain(&format!("open {DEVICE}"), name, &error))?;
+    ioctl(file.as_raw_fd(), TUNSETIFF, &mut request).map_err(|error| explain("TUNSETIFF", name, &error))?;
+    Ok(file)
 }
 
 fn enable_offload(file: &File, name: &str) -> Result<Features> {
@@ -148,7 +168,7 @@ fn enable_offload(file: &File, name: &str) -> Result<Features> {
         // SAFETY: TUNSETOFFLOAD takes its bits by value (linux/if_tun.h).
         let status = unsafe { libc::ioctl(file.as_raw_fd(), TUNSETOFFLOAD, libc::c_ulong::from(bits)) };
         if status == 0 {
-            return Ok(Features { vnet_header: true, tso, uso });
+            return Ok(Features { vnet_header: true, tso, uso, steered: false });
         }
     }
     Err(explain("TUNSETOFFLOAD", name, &io::Error::last_os_error()))

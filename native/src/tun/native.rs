@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 
 use napi_derive::napi;
@@ -12,6 +13,8 @@ use crate::event_loop::{Callback, Readiness};
 use crate::failure::{Code, Result, failure};
 use crate::slab::Slab;
 use crate::tun::device::Device;
+use crate::tun::ready::ReadySet;
+use crate::tun::turns::Turns;
 
 /// Bytes of the length in front of a frame.
 const LENGTH_BYTES: usize = 2;
@@ -20,6 +23,9 @@ const LENGTH_BYTES: usize = 2;
 struct Running {
     readiness: Readiness,
     device: Device,
+    /// Absent with one queue.
+    ready: Option<ReadySet>,
+    turns: Turns,
 }
 
 /// `TunFeatures` of shared/native/tun.ts.
@@ -30,6 +36,7 @@ pub struct NativeTunFeatures {
     pub tso6: bool,
     pub uso4: bool,
     pub uso6: bool,
+    pub steered: bool,
 }
 
 /// `TunStats` of shared/native/tun.ts.
@@ -55,7 +62,7 @@ fn closed() -> crate::failure::Failure {
 }
 
 fn stop(running: Running) {
-    // libuv lets go of the descriptor first, then dropping the device closes it.
+    // libuv lets go of the descriptor first, then dropping the rest closes it.
     running.readiness.close();
 }
 
@@ -63,8 +70,22 @@ fn stop(running: Running) {
 impl NativeTun {
     /// `readable` is called again and again while the device has something and `watch(true)` is in force.
     #[napi(factory)]
-    pub fn open(name: String, mtu: u32, offload: bool, readable: Callback) -> Result<NativeTun> {
-        let device = Device::open(&name, mtu, offload)?;
+    pub fn open(
+        name: String,
+        mtu: u32,
+        offload: bool,
+        queues: u32,
+        steering: Option<i32>,
+        readable: Callback,
+    ) -> Result<NativeTun> {
+        let device = Device::open(&name, mtu, offload, queues.max(1), steering)?;
+        let ready = if device.queues.len() > 1 {
+            let ready = ReadySet::new(&device.queues);
+            Some(ready.map_err(|error| failure(Code::Tun, format!("TUN device {name}: epoll: {error}")))?)
+        } else {
+            None
+        };
+        let watched = ready.as_ref().map_or_else(|| device.queues[0].as_raw_fd(), ReadySet::fd);
         let largest = if device.features.vnet_header { MAX_FRAME } else { (mtu as usize).min(MAX_FRAME) };
         let running: Rc<RefCell<Option<Running>>> = Rc::default();
         let at_exit = Rc::clone(&running);
@@ -74,8 +95,9 @@ impl NativeTun {
                 stop(running);
             }
         });
-        let readiness = Readiness::open(&readable, device.fd(), teardown)?;
-        *running.borrow_mut() = Some(Running { readiness, device });
+        let readiness = Readiness::open(&readable, watched, teardown)?;
+        let turns = Turns::new(device.queues.len());
+        *running.borrow_mut() = Some(Running { readiness, device, ready, turns });
         Ok(NativeTun { running, stats: NativeTunStats::default(), largest })
     }
 
@@ -89,6 +111,7 @@ impl NativeTun {
             tso6: features.tso,
             uso4: features.uso,
             uso6: features.uso,
+            steered: features.steered,
         })
     }
 
@@ -105,38 +128,47 @@ impl NativeTun {
 
     #[napi]
     pub fn read(&mut self, mut slab: Slab, from: u32, to: u32) -> Result<u32> {
-        let running = self.running.borrow();
-        let device = &running.as_ref().ok_or_else(closed)?.device;
+        let mut running = self.running.borrow_mut();
+        let Running { device, ready, turns, .. } = running.as_mut().ok_or_else(closed)?;
         let target = slab.range(from, to)?;
+        match ready {
+            Some(ready) => turns.begin(ready.look()),
+            None => turns.begin(std::iter::once(0)),
+        }
         let mut done = 0;
-        while target.len() - done >= LENGTH_BYTES + self.largest {
+        while target.len() - done >= LENGTH_BYTES + self.largest
+            && let Some(queue) = turns.current()
+        {
             let frame = done + LENGTH_BYTES;
             let end = target.len().min(frame + MAX_FRAME);
-            match device.read(&mut target[frame..end]) {
-                Ok(Some(0)) | Ok(None) => break,
+            match device.read(queue, &mut target[frame..end]) {
+                Ok(Some(0)) | Ok(None) => turns.emptied(),
                 Ok(Some(length)) => {
                     target[done..frame].copy_from_slice(&(length as u16).to_be_bytes());
                     self.stats.read_packets += 1.0;
                     done = frame + length;
+                    turns.took(LENGTH_BYTES + length);
                 }
-                Err(error) if done > 0 || is_transient(&error) => break,
+                Err(error) if done > 0 || is_transient(&error) => turns.emptied(),
                 Err(error) => return Err(failure(Code::Tun, format!("TUN device {}: read: {error}", device.name))),
             }
         }
         Ok(done as u32)
     }
 
+    /// The remainder of `queue` by the number of queues is the one to write to.
     #[napi]
-    pub fn write(&mut self, mut slab: Slab, from: u32, to: u32) -> Result<u32> {
+    pub fn write(&mut self, mut slab: Slab, from: u32, to: u32, queue: u32) -> Result<u32> {
         let running = self.running.borrow();
         let device = &running.as_ref().ok_or_else(closed)?.device;
+        let queue = queue as usize % device.queues.len();
         let frames = slab.range(from, to)?;
         check_whole(frames)?;
         let mut rest = &*frames;
         let mut taken = 0;
         while let Some((frame, next)) = split_frame(rest) {
             rest = next;
-            match device.write(frame) {
+            match device.write(queue, frame) {
                 Ok(()) => taken += 1,
                 Err(error) if is_full(&error) => self.stats.overflow_packets += 1.0,
                 Err(_) => self.stats.refused_packets += 1.0,
