@@ -15,7 +15,10 @@ export function revokeCommand(): Command {
   return new Command("revoke")
     .description("revoke certificates and write crl.pem; a relay that follows it ends their sessions")
     .addArgument(
-      new Argument("<what>", "a name (all its valid certificates), a serial number, or a certificate's path"),
+      new Argument(
+        "<what>",
+        "a name (all its valid certificates), a serial number, or a certificate's path (each with its renewals)",
+      ),
     )
     .addOption(folderOption())
     .addOption(new Option("--reason <REASON>", "why").choices(REVOCATION_REASONS).default("unspecified"))

@@ -7,6 +7,7 @@ import type { Namespace } from "../harness/namespace.ts";
 import { clientIdentity } from "../../shared/pki/identity.ts";
 import type { Identity } from "../../shared/pki/identity.ts";
 import { issueLeaf } from "../../shared/pki/issuance.ts";
+import type { RevocationReason } from "../../shared/pki/ledger.ts";
 import { pemBlocks, pemBytes } from "../../shared/pki/pem.ts";
 import { revoke } from "../../shared/pki/revocation.ts";
 import { contentSha256 } from "../harness/content.ts";
@@ -86,9 +87,14 @@ describe("renewal", { skip }, () => {
     waitFor("the renewal", () => records("session-renewed", client).at(-1), AGENT_WAIT_MS);
 
   /** Revokes one certificate, and expects the client's session to end for it. */
-  async function assertRevocationEnds(client: string, serial: string, agent: Service): Promise<void> {
+  async function assertRevocationEnds(
+    client: string,
+    serial: string,
+    reason: RevocationReason,
+    agent: Service,
+  ): Promise<void> {
     const revoked = performance.now();
-    await revoke({ folder: certificates.folder, what: serial, reason: "keyCompromise", now: new Date() });
+    await revoke({ folder: certificates.folder, what: serial, reason, now: new Date() });
     const down = await waitFor("the session's end", () => records("session-down", client).at(-1));
     const took = performance.now() - revoked;
     assert.ok(took < REVOCATION_MS, `${took} ms`);
@@ -114,13 +120,19 @@ describe("renewal", { skip }, () => {
     );
     assert.equal(records("session-up", "kept").length, 1);
     assert.doesNotMatch(agent.stderr, /session ended/);
-    await assertRevocationEnds("kept", String(last?.["serial"]), agent);
+    await assertRevocationEnds("kept", String(last?.["serial"]), "keyCompromise", agent);
   });
 
-  test("revoking the certificate that was renewed ends the session as well, while it would be valid", async () => {
+  test("revoking the certificate that was renewed ends the session as well, and for a stolen key all that came of it", async () => {
     const { agent, first } = await start("reconsidered", SHORT_LIFE_MS, ["--renew", "on"]);
-    assert.equal((await renewed("reconsidered"))["replaces"], first.serial);
-    await assertRevocationEnds("reconsidered", first.serial, agent);
+    const { serial, replaces } = await renewed("reconsidered");
+    assert.equal(replaces, first.serial);
+    await assertRevocationEnds("reconsidered", first.serial, "superseded", agent);
+    const again = await waitFor("a session with the new one", () => records("session-up", "reconsidered")[1]);
+    assert.equal(again["serial"], serial);
+    await revoke({ folder: certificates.folder, what: first.serial, reason: "keyCompromise", now: new Date() });
+    const down = await waitFor("its end", () => records("session-down", "reconsidered")[1]);
+    assert.equal(down["detail"], `the certificate ${String(serial)} was revoked`);
   });
 
   test("by a service of its own: another session behind the same device, a running download loses no byte", async () => {

@@ -152,9 +152,10 @@ export class EnrolmentService {
     const publicKey = await publicKeyOfRequest(body.data.request);
     const lived = Date.parse(old.notAfter) - Date.parse(old.notBefore) - NOT_BEFORE_SKEW_MS;
     const lifetimeMs = Number.isFinite(lived) && lived > 0 ? lived : CLIENT_LIFETIME_MS;
-    const leaf = { kind: "client", name: old.name, names: [], publicKey, lifetimeMs, now } as const;
+    const renews = peer.serial;
+    const leaf = { kind: "client", name: old.name, names: [], publicKey, lifetimeMs, renews, now } as const;
     const certificate = await signLeaf(this.#folder, this.#issuer, leaf);
-    const about = { ...described(certificate), replaces: peer.serial };
+    const about = { ...described(certificate), replaces: renews };
     this.#onEvent({ outcome: "issued", request: "renewal", source: request.source, ...about });
     const chain = chainPem(certificate, this.#issuer);
     return { status: 200, body: { chain }, issuedDer: new Uint8Array(certificate.rawData) };

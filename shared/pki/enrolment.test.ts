@@ -106,6 +106,22 @@ describe("over TLS", () => {
     await renew(transport(), fresh, "p256");
   });
 
+  for (const { reason, revoked } of [
+    { reason: "keyCompromise", revoked: [true, true, true] },
+    { reason: "superseded", revoked: [true, false, false] },
+  ] as const) {
+    test(`a revocation for ${reason} takes ${revoked.filter(Boolean).length} of a certificate and its two renewals`, async () => {
+      const first = await enrol(await token(`lineage-${reason}`), "p256");
+      const second = await renew(transport(), first, "p256");
+      const third = await renew(transport(), second, "p256");
+      const what = clientIdentity(leafOf(first).raw).serial;
+      await revoke({ folder: fixture.folder, what, reason, now: NOW });
+      const { revoked: listed } = await readLedger(fixture.folder);
+      const isListed = (one: Credentials): boolean => listed.has(clientIdentity(leafOf(one).raw).serial);
+      assert.deepEqual([first, second, third].map(isListed), revoked);
+    });
+  }
+
   test("a revoked certificate is not renewed", async () => {
     const old = await enrol(await token("leaver"), "p256");
     await revoke({ folder: fixture.folder, what: "leaver", reason: "superseded", now: NOW });

@@ -101,6 +101,8 @@ export interface LeafRequest {
   readonly names: readonly string[];
   readonly publicKey: webcrypto.CryptoKey;
   readonly lifetimeMs: number;
+  /** Serial number of the certificate whose holder asks for this one. */
+  readonly renews?: string;
   readonly now: Date;
 }
 
@@ -111,7 +113,8 @@ export async function signLeaf(folder: string, issuer: Issuer, request: LeafRequ
     kind === "relay"
       ? await createRelay(names, publicKey, issuer, { now, lifetimeMs })
       : await createClient(name, publicKey, issuer, { now, lifetimeMs });
-  await appendToLedger(folder, [entryOf(kind, name, certificate)]);
+  const entry = entryOf(kind, name, certificate);
+  await appendToLedger(folder, [request.renews === undefined ? entry : { ...entry, renews: request.renews }]);
   return certificate;
 }
 

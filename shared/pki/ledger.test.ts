@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { ZgateError } from "../errors.ts";
-import { ledgerLine, parseLedger, REVOCATION_REASONS, stateOf } from "./ledger.ts";
-import type { LedgerEntry } from "./ledger.ts";
+import { ledgerLine, parseLedger, REVOCATION_REASONS, stateOf, withRenewals } from "./ledger.ts";
+import type { IssuedEntry, LedgerEntry } from "./ledger.ts";
 
 const ISSUED = {
   type: "issued",
@@ -58,6 +58,7 @@ const WRONG: readonly object[] = [
   { ...ISSUED, notAfter: "tomorrow" },
   { ...REVOKED, reason: "because" },
   { ...REVOKED, type: "forgotten" },
+  { ...ISSUED, renews: "../ab12" },
 ];
 
 for (const entry of WRONG) {
@@ -69,6 +70,25 @@ for (const entry of WRONG) {
     });
   });
 }
+
+test("the renewals of a certificate are found, and those of others are not", () => {
+  const issued = (serial: string, renews?: string): IssuedEntry => ({
+    ...ISSUED,
+    serial,
+    ...(renews === undefined ? {} : { renews }),
+  });
+  const entries = [issued("a"), issued("b"), issued("c", "a"), issued("d", "b"), issued("e", "c")];
+  const ledger = parseLedger("l", entries.map(ledgerLine).join(""));
+  for (const [from, found] of [
+    ["a", "ace"],
+    ["b", "bd"],
+    ["c", "ce"],
+    ["e", "e"],
+  ] as const) {
+    const serials = withRenewals([issued(from)], ledger).map(({ serial }) => serial);
+    assert.equal(serials.join(""), found);
+  }
+});
 
 test("a round trip of any entries, and no text throws anything else", () => {
   const serial = fc.stringMatching(/^[0-9a-f]{1,40}$/);

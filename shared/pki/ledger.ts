@@ -20,20 +20,24 @@ export const REVOCATION_REASONS = [
 ] as const;
 export type RevocationReason = (typeof REVOCATION_REASONS)[number];
 
+/** As `Identity.serial`. */
+const SERIAL = /^[0-9a-f]{1,40}$/;
+
 const issuedSchema = z.strictObject({
   type: z.literal("issued"),
-  /** As `Identity.serial`. */
-  serial: z.string().regex(/^[0-9a-f]{1,40}$/),
+  serial: z.string().regex(SERIAL),
   kind: z.enum(["relay", "client"]),
   name: z.string(),
   fingerprint256: z.string().regex(/^[0-9a-f]{64}$/),
   notBefore: z.iso.datetime(),
   notAfter: z.iso.datetime(),
+  /** Serial number of the certificate whose holder asked for this one. */
+  renews: z.string().regex(SERIAL).optional(),
 });
 
 const revokedSchema = z.strictObject({
   type: z.literal("revoked"),
-  serial: z.string().regex(/^[0-9a-f]{1,40}$/),
+  serial: z.string().regex(SERIAL),
   reason: z.enum(REVOCATION_REASONS),
   at: z.iso.datetime(),
 });
@@ -54,6 +58,19 @@ export type CertificateState = "valid" | "expired" | "revoked";
 export function stateOf(entry: IssuedEntry, ledger: Ledger, now: Date): CertificateState {
   if (ledger.revoked.has(entry.serial)) return "revoked";
   return Date.parse(entry.notAfter) <= now.getTime() ? "expired" : "valid";
+}
+
+/**
+ * These entries, and those of all certificates that were asked for with one of them, and so on: whoever had the key of the
+ * first may have the last.
+ */
+export function withRenewals(entries: readonly IssuedEntry[], ledger: Ledger): readonly IssuedEntry[] {
+  const found = new Map(entries.map((entry) => [entry.serial, entry]));
+  // In the order of issue: what was renewed comes before what it was renewed to.
+  for (const entry of ledger.issued.values()) {
+    if (entry.renews !== undefined && found.has(entry.renews)) found.set(entry.serial, entry);
+  }
+  return [...found.values()];
 }
 
 export function ledgerLine(entry: LedgerEntry): string {

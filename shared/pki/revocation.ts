@@ -5,7 +5,7 @@ import { readTextFile } from "../yaml/file.ts";
 import { appendToLedger, openIssuingCa, openRootCa, readCertificate, readLedger } from "./authority.ts";
 import { CRL_KEEP_MS, LEAF_CRL_LIFETIME_MS, MAX_PEM_BYTES, ROOT_CRL_LIFETIME_MS } from "./constants.ts";
 import { normalSerial } from "./identity.ts";
-import { stateOf } from "./ledger.ts";
+import { stateOf, withRenewals } from "./ledger.ts";
 import type { IssuedEntry, Ledger, RevocationReason } from "./ledger.ts";
 import { PUBLIC_MODE, replaceFile } from "./new-file.ts";
 import { pemBlocks } from "./pem.ts";
@@ -13,7 +13,10 @@ import { CRL_LABEL, createRevocationList } from "./revocation-list.ts";
 
 export interface RevokeOptions {
   readonly folder: string;
-  /** A name (all its valid certificates), a serial number, or the path of a certificate. */
+  /**
+   * A name (all its valid certificates), a serial number, or the path of a certificate. With a certificate go those that
+   * its holder has renewed it to, unless the reason is that it is superseded by them.
+   */
   readonly what: string;
   readonly reason: RevocationReason;
   readonly passphrase?: string;
@@ -24,7 +27,9 @@ export interface RevokeOptions {
 export async function revoke(options: RevokeOptions): Promise<readonly IssuedEntry[]> {
   const { folder, now, reason } = options;
   const ledger = await readLedger(folder);
-  const targets = (await targetsOf(options.what, ledger)).filter((entry) => stateOf(entry, ledger, now) === "valid");
+  const named = await targetsOf(options.what, ledger);
+  const affected = reason === "superseded" ? named : withRenewals(named, ledger);
+  const targets = affected.filter((entry) => stateOf(entry, ledger, now) === "valid");
   if (targets.length === 0) {
     throw new ZgateError(
       "ZG_PKI_INVALID",
