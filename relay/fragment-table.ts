@@ -7,11 +7,13 @@
 import type { PacketView } from "../shared/packet/view.ts";
 import { FRAGMENT_ENTRIES, FRAGMENT_MS } from "./constants.ts";
 
-/** Words of a key: four of the source, four of the destination, the identification. */
-const KEY_WORDS = 9;
+/** Words of a key: four of the source, four of the destination, the identification, the family and protocol. */
+const KEY_WORDS = 10;
+/** The family and protocol of a key for IPv4, without the protocol. */
+const IPV4_KIND = 0x100;
 
 export class FragmentTable {
-  /** Source, destination and identification of each entry. */
+  /** The key of each entry. */
   readonly #keys = new Uint32Array(FRAGMENT_ENTRIES * KEY_WORDS);
   readonly #slots = new Int32Array(FRAGMENT_ENTRIES).fill(-1);
   readonly #seenMs = new Float64Array(FRAGMENT_ENTRIES);
@@ -32,16 +34,21 @@ export class FragmentTable {
     keys[at + 6] = view.dst2;
     keys[at + 7] = view.dst3;
     keys[at + 8] = view.fragmentId;
+    keys[at + 9] = kindOf(view);
     this.#slots[entry] = slot;
     this.#seenMs[entry] = nowMs;
   }
 
-  /** The flow of the later fragment in `view`; -1 when its first one was not seen lately. */
+  /** The flow of the later fragment in `view`: that of the newest first one; -1 when there was none lately. */
   find(view: PacketView, nowMs: number): number {
     const keys = this.#keys;
-    for (let entry = 0, at = 0; entry < FRAGMENT_ENTRIES; entry++, at += KEY_WORDS) {
+    const kind = kindOf(view);
+    for (let age = 1; age <= FRAGMENT_ENTRIES; age++) {
+      const entry = (this.#next + FRAGMENT_ENTRIES - age) % FRAGMENT_ENTRIES;
+      const at = entry * KEY_WORDS;
       if (
         keys[at + 8] === view.fragmentId &&
+        keys[at + 9] === kind &&
         keys[at + 7] === view.dst3 &&
         keys[at + 3] === view.src3 &&
         keys[at + 6] === view.dst2 &&
@@ -49,10 +56,9 @@ export class FragmentTable {
         keys[at + 4] === view.dst0 &&
         keys[at + 2] === view.src2 &&
         keys[at + 1] === view.src1 &&
-        keys[at] === view.src0 &&
-        nowMs - this.#seenMs[entry]! < FRAGMENT_MS
+        keys[at] === view.src0
       ) {
-        return this.#slots[entry]!;
+        return nowMs - this.#seenMs[entry]! < FRAGMENT_MS ? this.#slots[entry]! : -1;
       }
     }
     return -1;
@@ -64,4 +70,9 @@ export class FragmentTable {
       if (this.#slots[entry] === slot) this.#slots[entry] = -1;
     }
   }
+}
+
+/** An identification is unique for one protocol in IPv4 (RFC 6864 section 4), for all in IPv6 (RFC 8200 section 4.5). */
+function kindOf(view: PacketView): number {
+  return view.version === 4 ? IPV4_KIND | view.protocol : 0;
 }
