@@ -37,7 +37,7 @@ try {
   await certificates.issueClient("client-1");
   await certificates.issueClient("stranger");
   await strangers.issueClient("stranger");
-  const relay = new RelayProcess(network.relay, { certificates, policy: POLICY, flags: ["--log-level", "error"] });
+  const relay = new RelayProcess(network.relay, { certificates, policy: POLICY });
   await relay.start();
   await openAgent(network.agents[0], { certificates, name: "client-1" });
 
