@@ -103,8 +103,6 @@ export class Answers {
   #toClient(session: Session, at: number, length: number, counter: CounterIndex): void {
     if (length === 0 || !this.#view.parse(this.#out, at, at + length)) return;
     this.#frame(at, length);
-    session.carrier.add(this.#view, this.#out, SLAB_HEADROOM, at + length);
-    session.carrier.flush(this.#out);
-    this.#counters.add(counter);
+    if (session.carrier.sendNow(this.#view, this.#out, SLAB_HEADROOM, at + length)) this.#counters.add(counter);
   }
 }

@@ -14,7 +14,12 @@ export interface Carrier {
   add(view: PacketView, slab: Uint8Array, from: number, to: number): void;
   /** Sends what was added; the slab's headroom is overwritten. Returns how many frames were dropped. */
   flush(slab: Uint8Array): number;
+  /** Sends one frame of any slab, before those that were added; that slab's headroom is overwritten. False: dropped. */
+  sendNow(view: PacketView, slab: Uint8Array, from: number, to: number): boolean;
 }
+
+/** One list for all sessions: it is used within one synchronous call. */
+const single = new RunList();
 
 export class LaneCarrier implements Carrier {
   readonly #senders: (LaneSender | undefined)[];
@@ -59,5 +64,11 @@ export class LaneCarrier implements Carrier {
     }
     this.#touched.length = 0;
     return dropped;
+  }
+
+  sendNow(view: PacketView, slab: Uint8Array, from: number, to: number): boolean {
+    single.clear();
+    single.add(from, to);
+    return this.#senders[laneOf(view, this.#senders.length)]?.send(slab, single) === 0;
   }
 }

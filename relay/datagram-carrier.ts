@@ -31,16 +31,18 @@ export class DatagramCarrier implements Carrier {
     return Math.max(0, this.#control.maxDatagramSize - CONTEXT_SIZE);
   }
 
-  add(_view: PacketView, slab: Uint8Array, from: number, to: number): void {
+  add(view: PacketView, slab: Uint8Array, from: number, to: number): void {
+    if (!this.sendNow(view, slab, from, to)) this.#dropped++;
+  }
+
+  sendNow(_view: PacketView, slab: Uint8Array, from: number, to: number): boolean {
     const packet = slab.subarray(from + FRAME_HEADER, to);
     buffer[SLAB_HEADROOM] = CONTEXT_IP_PACKET;
     buffer.set(packet, SLAB_HEADROOM + CONTEXT_SIZE);
     const end = SLAB_HEADROOM + CONTEXT_SIZE + packet.length;
-    const sent =
-      this.mtu > 0
-        ? this.#control.sendDatagram(buffer, SLAB_HEADROOM, end)
-        : this.sendCapsule?.(encodeCapsule(CAPSULE_DATAGRAM, buffer.subarray(SLAB_HEADROOM, end))) === true;
-    if (!sent) this.#dropped++;
+    return this.mtu > 0
+      ? this.#control.sendDatagram(buffer, SLAB_HEADROOM, end)
+      : this.sendCapsule?.(encodeCapsule(CAPSULE_DATAGRAM, buffer.subarray(SLAB_HEADROOM, end))) === true;
   }
 
   flush(): number {
