@@ -70,7 +70,11 @@ export class Client {
 
   /** Opens a lane and reads it from now on. */
   async openLane(lane: number): Promise<void> {
-    const stream = await this.openUnreadLane(lane);
+    this.readLane(await this.openUnreadLane(lane));
+  }
+
+  /** Reads a lane from now on. */
+  readLane(stream: Http3Stream): void {
     this.#pump.attach(stream, MAX_FRAME_LENGTH, {
       frames: (slab, _from, reader) => {
         while (reader.next()) this.received.push(slab.slice(reader.from, reader.to));

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, test } from "node:test";
-import { fragmentHeader, icmp, ipv4, ipv6, tcp, udp } from "../shared/packet/fixture.ts";
-import { bytesOf } from "../shared/packet/offload-fixture.ts";
+import { formatAddress } from "../shared/packet/address.ts";
+import { fragmentHeader, icmp, ipv4, ipv6, tcp, udp, withChecksum } from "../shared/packet/fixture.ts";
+import { bytesOf, flows, gsoHeader, opened, packetOf } from "../shared/packet/offload-fixture.ts";
 import { PacketView } from "../shared/packet/view.ts";
+import { VNET_HEADER, VnetHeader } from "../shared/packet/vnet-header.ts";
+import { encodeCapsule } from "../shared/tunnel/capsule.ts";
+import { CAPSULE_DATAGRAM, LANE_BACKLOG_BYTES, SLAB_BYTES } from "../shared/tunnel/constants.ts";
 import type { Client } from "./client-fixture.ts";
 import { RATE_BURST_BYTES } from "./constants.ts";
 import { FIRST, MTU, RELAY, RelayCore, SECOND, until } from "./core-fixture.ts";
@@ -106,32 +110,38 @@ describe("what a client does not get", () => {
     {
       name: "one from another port",
       packet: ipv4({ src: HOST, dst: FIRST.ipv4, payload: udp(54, 1) }),
-      ...{ counter: "no-flow", inSession: 1 },
+      counter: "no-flow",
+      inSession: 1,
     },
     {
       name: "one from another host",
       packet: ipv4({ src: "192.0.2.11", dst: FIRST.ipv4, payload: udp(53, 1) }),
-      ...{ counter: "no-flow", inSession: 1 },
+      counter: "no-flow",
+      inSession: 1,
     },
     {
       name: "one of another protocol",
       packet: ipv4({ src: HOST, dst: FIRST.ipv4, protocol: 6, payload: tcp({ srcPort: 53, dstPort: 1 }) }),
-      ...{ counter: "no-flow", inSession: 1 },
+      counter: "no-flow",
+      inSession: 1,
     },
     {
       name: "a later fragment without its first",
       packet: ipv4({ src: HOST, dst: FIRST.ipv4, id: 5, flagsAndOffset: 64, payload: bytesOf(64) }),
-      ...{ counter: "fragment-orphan", inSession: 1 },
+      counter: "fragment-orphan",
+      inSession: 1,
     },
     {
       name: "an ICMP error about a packet of no flow",
       packet: ipv4({ src: "192.0.2.1", dst: FIRST.ipv4, protocol: 1, payload: icmp(3, 3, 0, up(2)) }),
-      ...{ counter: "no-flow", inSession: 1 },
+      counter: "no-flow",
+      inSession: 1,
     },
     {
       name: "an echo request, although a flow to that host is open",
       packet: ipv4({ src: HOST, dst: FIRST.ipv4, protocol: 1, payload: icmp(8, 0, 0x0001_0001) }),
-      ...{ counter: "no-flow", inSession: 1 },
+      counter: "no-flow",
+      inSession: 1,
     },
   ] as const) {
     test(name, async () => {
@@ -243,3 +253,159 @@ describe("a flow that the policy denies from now on", () => {
     assert.equal(core.count("answers", "tcp-reset"), 1);
   });
 });
+
+describe("a client that does not read", () => {
+  test("loses its own packets beyond what waits for it, and its neighbour's all arrive", async () => {
+    core = await RelayCore.open({ policy: policyOf() });
+    const client = await core.connect("a", { receiveWindow: 4096, highWater: 4096 });
+    await client.openSession({ lanes: 1, offload: "none" });
+    const lane = await client.openUnreadLane(0);
+    const neighbour = await core.join("b");
+    await openFlows(client, [1]);
+    await openFlows(neighbour, [1], SECOND.ipv4);
+    const large = down(1, bytesOf(MTU - 28));
+    const [own, rounds] = [100, 8];
+    for (let round = 0; round < rounds; round++) {
+      core.tun.deliver(...Array.from({ length: own }, () => large), down(1, [round], SECOND.ipv4));
+      await until("the neighbour's", () => neighbour.received.length === round + 1);
+    }
+    const dropped = core.count("dropped", "queue-full");
+    const kept = own * rounds - dropped;
+    assert.equal(session()?.dropped, dropped);
+    assert.ok(kept * large.length <= LANE_BACKLOG_BYTES + 2 * SLAB_BYTES, `${kept} packets wait`);
+    assert.ok(dropped > 0 && kept > 0);
+    assert.equal(client.closed, undefined);
+    // What was kept comes whole as soon as it reads.
+    client.readLane(lane);
+    await until("what was kept", () => client.received.length === kept);
+    assert.ok(client.received.every((packet) => Buffer.compare(packet, large) === 0));
+  });
+
+  test("loses what came before its lane was opened", async () => {
+    core = await RelayCore.open({ policy: policyOf() });
+    const client = await core.connect("a");
+    await client.openSession({ lanes: 2, offload: "none" });
+    await client.openLane(0);
+    const ports = Array.from({ length: 16 }, (_, index) => index + 1);
+    await openFlows(client, ports);
+    const packets = ports.map((port) => down(port));
+    core.tun.deliver(...packets);
+    const done = (): boolean => client.received.length + core.count("dropped", "queue-full") === packets.length;
+    await until("each packet's end", done);
+    assert.ok(client.received.length > 0 && core.count("dropped", "queue-full") > 0, "flows are on both lanes");
+  });
+});
+
+describe("a device with offload", () => {
+  const flow = { ...flows[0]!, src: HOST, dst: FIRST.ipv4 };
+  const data = bytesOf(3000);
+  const whole = packetOf(flow, { id: 1, seq: 1, flags: 0x18, data });
+  const superPacket = behind(gsoHeader(flow, 1000), opened(whole, flow));
+  const request = ipv4({
+    ...{ src: FIRST.ipv4, dst: HOST, protocol: 6 },
+    payload: tcp({ srcPort: u16(whole, 22), dstPort: u16(whole, 20) }),
+  });
+
+  /** Client `a` that has sent `request`, over offload or not. */
+  async function connected(offload: "none" | "gso"): Promise<Client> {
+    core = await RelayCore.open({ policy: policyOf(), device: "offload" });
+    const client = await core.join("a", { offload });
+    const sent = [request, up(MARK_PORT)];
+    client.send(...(offload === "gso" ? sent.map((packet) => behind(new VnetHeader(), packet)) : sent));
+    await until("the flows", () => core.tun.written.length === 2);
+    return client;
+  }
+
+  test("gives super-packets whole to a client that takes them", async () => {
+    const client = await connected("gso");
+    core.tun.deliver(superPacket, behind(new VnetHeader(), MARK));
+    await until("both", () => client.received.length === 2);
+    assert.deepEqual(client.received, [superPacket, behind(new VnetHeader(), MARK)]);
+    assert.equal(core.count("packets", "to-client"), 2);
+  });
+
+  test("cuts them for one that does not, in their order, and more in one read than a slab holds", async () => {
+    const client = await connected("none");
+    const [count, size] = [64, 100];
+    const small = behind(gsoHeader(flow, size), opened(whole, flow));
+    const each = data.length / size;
+    assert.ok(count * (data.length + each * 42) > SLAB_BYTES, "the slab runs over");
+    core.tun.deliver(...Array.from({ length: count }, () => small), behind(new VnetHeader(), MARK));
+    await until("all", () => client.received.length === count * each + 1);
+    assert.deepEqual(client.received.at(-1), MARK);
+    for (const [index, packet] of client.received.slice(0, -1).entries()) {
+      const from = (index % each) * size;
+      assert.equal(Buffer.from(packet).readUInt32BE(24), 1 + from);
+      assert.deepEqual(packet.subarray(40), data.subarray(from, from + size));
+      assert.deepEqual(packet, withChecksum(packet, 20, 6, 16));
+    }
+    assert.equal(core.count("dropped", "queue-full"), 0);
+  });
+});
+
+describe("a plain RFC 9484 client", () => {
+  /** With a flow of each family. */
+  async function plain(maxDatagramSize: number): Promise<Client> {
+    core = await RelayCore.open({ policy: policyOf() });
+    const client = await core.connect("a", { maxDatagramSize });
+    await client.openSession();
+    for (const packet of [up(1), up(MARK_PORT), up6(3)]) {
+      const payload = Uint8Array.of(0, ...packet);
+      if (maxDatagramSize > 0) client.sendDatagram(payload);
+      else client.sendCapsule(encodeCapsule(CAPSULE_DATAGRAM, payload));
+    }
+    await until("the flows", () => core.tun.written.length === 3);
+    return client;
+  }
+
+  test("gets its packets in datagrams; who sends a larger one is told by how much", async () => {
+    const client = await plain(1300);
+    const [fits, large, large6] = [down(1, bytesOf(1200)), down(1, bytesOf(1300)), down6(3, bytesOf(1300))];
+    core.tun.deliver(fits, large, large6, MARK);
+    await until("the datagrams", () => client.received.length === 2);
+    assert.deepEqual(client.received, [Uint8Array.of(0, ...fits), Uint8Array.of(0, ...MARK)]);
+    assert.equal(core.count("dropped", "oversize"), 2);
+    const told = core.tun.written.slice(3).map((packet) => {
+      const view = new PacketView();
+      assert.ok(view.parse(packet, 0, packet.length));
+      const mtu = Buffer.from(packet).readUInt32BE(view.transportOffset + 4);
+      return {
+        source: formatAddress(view.version, view.src0, view.src1, view.src2, view.src3),
+        type: view.icmpType,
+        mtu,
+      };
+    });
+    // Context id 0 is one byte of the payload.
+    const mtu = client.control!.maxDatagramSize - 1;
+    assert.deepEqual(told, [
+      { source: RELAY.ipv4, type: 3, mtu },
+      { source: RELAY.ipv6, type: 2, mtu },
+    ]);
+    assert.ok(mtu > fits.length && mtu < large.length, String(mtu));
+  });
+
+  test("gets them in capsules when it takes no datagrams, large ones too", async () => {
+    const client = await plain(0);
+    const packets = [down(1, bytesOf(5000)), down6(3), MARK];
+    core.tun.deliver(...packets);
+    const found = await until("the capsules", () => {
+      const capsules = client.capsules.filter(({ type }) => type === CAPSULE_DATAGRAM);
+      return capsules.length === packets.length && capsules;
+    });
+    assert.deepEqual(
+      found.map(({ value }) => value),
+      packets.map((packet) => Uint8Array.of(0, ...packet)),
+    );
+  });
+});
+
+function behind(header: VnetHeader, packet: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(VNET_HEADER + packet.length);
+  header.write(frame, 0);
+  frame.set(packet, VNET_HEADER);
+  return frame;
+}
+
+function u16(bytes: Uint8Array, at: number): number {
+  return Buffer.from(bytes).readUInt16BE(at);
+}
