@@ -28,7 +28,9 @@ export interface UplinkStats {
 export class Uplink {
   readonly #tun: Tun;
   readonly #slab = newSlab();
+  /** The frame that is cut; `#send` may run before it is done with. */
   readonly #view = new PacketView();
+  readonly #sentView = new PacketView();
   #set: LaneSet | undefined;
   /** The device has offload and the relay does not. */
   #segmenter: FrameSegmenter | undefined;
@@ -103,7 +105,7 @@ export class Uplink {
 
   /** Sends the frames `slab[SLAB_HEADROOM, end)`, one write a lane. */
   #send(set: LaneSet, slab: Uint8Array, end: number, vnetHeader: boolean): void {
-    set.gather(this.#view, slab, SLAB_HEADROOM, end, vnetHeader);
+    set.gather(this.#sentView, slab, SLAB_HEADROOM, end, vnetHeader);
     this.#malformed += set.malformed;
     let congested = false;
     for (let lane = 0; lane < this.#senders.length; lane++) {
