@@ -110,8 +110,12 @@ export async function readCertificate(path: string): Promise<X509Certificate> {
   }
 }
 
+export function ledgerPath(folder: string): string {
+  return join(folder, "ledger.jsonl");
+}
+
 export async function readLedger(folder: string): Promise<Ledger> {
-  const path = join(folder, "ledger.jsonl");
+  const path = ledgerPath(folder);
   return parseLedger(path, await readTextFile(path, MAX_LEDGER_BYTES));
 }
 
@@ -120,7 +124,7 @@ export async function readLedger(folder: string): Promise<Ledger> {
  * crash left a line without its end, they begin on a new one.
  */
 export async function appendToLedger(folder: string, entries: readonly LedgerEntry[]): Promise<void> {
-  const path = join(folder, "ledger.jsonl");
+  const path = ledgerPath(folder);
   try {
     await using file = await open(path, constants.O_RDWR | constants.O_APPEND);
     const { size } = await file.stat();

@@ -43,8 +43,16 @@ export const CRL_KEEP_MS = 24 * HOUR_MS;
 /** CA certificates whose state an index of revocations remembers: what peers send is theirs to choose. */
 export const MAX_KNOWN_AUTHORITIES = 64;
 
-/** Bytes of a ledger: some 300 bytes an entry, so about 200,000 certificates. */
-export const MAX_LEDGER_BYTES = 64 << 20;
+/** Bytes of a ledger: some 300 bytes an entry, so about 800,000 certificates, which take three seconds to read. */
+export const MAX_LEDGER_BYTES = 256 << 20;
+/** Bytes of a ledger that a server reads at a time: about 1,000 entries, which take it some milliseconds. */
+export const LEDGER_PIECE_BYTES = 256 << 10;
+
+/**
+ * Certificates of one client that are valid at a time, with which it may renew: two for each of 32 machines that share the
+ * name. A client that asks for more would fill the ledger.
+ */
+export const MAX_CLIENT_CERTIFICATES = 64;
 
 /** Rounds of PBKDF2-HMAC-SHA-256 for the passphrase of a CA key (OWASP password storage cheat sheet, 2023). */
 export const PBKDF2_ITERATIONS = 600_000;

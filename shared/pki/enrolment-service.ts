@@ -14,13 +14,21 @@ import type { X509Certificate } from "@peculiar/x509";
 import { z } from "zod";
 import { messageOf, ZgateError } from "../errors.ts";
 import type { MonotonicMs, UnixMs } from "../units.ts";
-import { certificatePem, openIssuingCa, readCertificate, readLedger } from "./authority.ts";
+import { certificatePem, ledgerPath, openIssuingCa, readCertificate } from "./authority.ts";
 import { publicKeyOfRequest } from "./certificate-request.ts";
-import { CLIENT_LIFETIME_MS, MAX_REQUEST_BYTES, NOT_BEFORE_SKEW_MS, RENEWAL_PATH } from "./constants.ts";
+import {
+  CLIENT_LIFETIME_MS,
+  MAX_CLIENT_CERTIFICATES,
+  MAX_REQUEST_BYTES,
+  NOT_BEFORE_SKEW_MS,
+  RENEWAL_PATH,
+} from "./constants.ts";
 import type { Identity } from "./identity.ts";
 import { clientIdentity } from "./identity.ts";
 import { chainPem, signLeaf } from "./issuance.ts";
+import { LedgerView } from "./ledger-view.ts";
 import { stateOf } from "./ledger.ts";
+import type { Ledger } from "./ledger.ts";
 import type { Issuer } from "./profiles.ts";
 import { SourceLimit } from "./source-limit.ts";
 import { claimToken } from "./token-store.ts";
@@ -80,6 +88,7 @@ export class EnrolmentService {
   readonly #issuer: Issuer;
   readonly #rootPem: string;
   readonly #onEvent: (event: EnrolmentEvent) => void;
+  readonly #ledger: LedgerView;
   readonly #limit = new SourceLimit();
 
   private constructor(folder: string, issuer: Issuer, rootPem: string, onEvent: (event: EnrolmentEvent) => void) {
@@ -87,6 +96,7 @@ export class EnrolmentService {
     this.#issuer = issuer;
     this.#rootPem = rootPem;
     this.#onEvent = onEvent;
+    this.#ledger = new LedgerView(ledgerPath(folder));
   }
 
   /** Throws `ZG_PKI_INVALID`, `ZG_FILE_UNREADABLE`. */
@@ -142,13 +152,18 @@ export class EnrolmentService {
     if (peer === undefined) return this.#refuse(request, 401, "renewal needs the certificate that is to be renewed");
     const body = renewSchema.safeParse(jsonOf(request.body));
     if (!body.success) return this.#refuse(request, 400, "the body is not that of a renewal");
-    const ledger = await readLedger(this.#folder);
+    // An expired one may be forgotten already.
+    if (peer.notAfter <= now.getTime()) return this.#refuse(request, 403, "the certificate is expired");
+    const ledger = await this.#ledger.read(now);
     const old = ledger.issued.get(peer.serial);
     if (old?.kind !== "client" || old.fingerprint256 !== peer.fingerprint256 || old.name !== peer.name) {
       return this.#refuse(request, 403, "the certificate is not one that this authority issued to a client");
     }
     const state = stateOf(old, ledger, now);
     if (state !== "valid") return this.#refuse(request, 403, `the certificate is ${state}`);
+    if (validOf(old.name, ledger, now) >= MAX_CLIENT_CERTIFICATES) {
+      return this.#refuse(request, 429, `the client has ${MAX_CLIENT_CERTIFICATES} certificates that are valid`);
+    }
     const publicKey = await publicKeyOfRequest(body.data.request);
     const lived = Date.parse(old.notAfter) - Date.parse(old.notBefore) - NOT_BEFORE_SKEW_MS;
     const lifetimeMs = Number.isFinite(lived) && lived > 0 ? lived : CLIENT_LIFETIME_MS;
@@ -165,6 +180,14 @@ export class EnrolmentService {
     this.#onEvent({ outcome: "refused", ...aboutRequest(request), status, reason });
     return { status, body: { error: reason } };
   }
+}
+
+function validOf(client: string, ledger: Ledger, now: Date): number {
+  let count = 0;
+  for (const entry of ledger.issued.values()) {
+    if (entry.name === client && stateOf(entry, ledger, now) === "valid") count++;
+  }
+  return count;
 }
 
 function aboutRequest({

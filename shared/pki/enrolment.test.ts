@@ -11,7 +11,7 @@ import type { KeyExchange, TlsMaterial } from "../native/quic.ts";
 import { monotonicMs, unixMs } from "../units.ts";
 import { initAuthority, readLedger } from "./authority.ts";
 import { createRequest } from "./certificate-request.ts";
-import { CLIENT_LIFETIME_MS, DAY_MS, MAX_REQUEST_BYTES, SOURCE_BURST } from "./constants.ts";
+import { CLIENT_LIFETIME_MS, DAY_MS, MAX_CLIENT_CERTIFICATES, MAX_REQUEST_BYTES, SOURCE_BURST } from "./constants.ts";
 import { enrol, renew, renewalOverTls } from "./enrolment-client.ts";
 import type { Credentials, RenewalTransport } from "./enrolment-client.ts";
 import { serveEnrolment } from "./enrolment-server.ts";
@@ -371,6 +371,26 @@ describe("the service", () => {
     assert.ok("chain" in body);
     const serial = normalSerial(new X509Certificate(String(body.chain)).serialNumber);
     assert.equal((await readLedger(folder)).issued.get(serial)?.name, "c");
+  });
+
+  test("a client with too many certificates that are valid gets no more, until some are not", async () => {
+    const { folder } = fixture;
+    const leaf = { folder, kind: "client", name: "collector", names: [], keyType: "p256", now: NOW } as const;
+    const { certificate } = await issueLeaf(leaf);
+    const collector = clientIdentity(new Uint8Array(certificate.rawData));
+    const ask = { path: "/v1/renew", peer: collector, body: json({ request }) };
+    for (let count = 1; count < MAX_CLIENT_CERTIFICATES; count++) assert.equal((await answer(ask))[0], 200);
+    assert.deepEqual(await answer(ask), [429, { error: "the client has 64 certificates that are valid" }]);
+    const renewals = [...(await readLedger(folder)).issued.values()].filter((entry) => entry.renews !== undefined);
+    assert.equal(renewals.length, MAX_CLIENT_CERTIFICATES - 1);
+    await revoke({ folder, what: renewals[0]?.serial ?? "", reason: "superseded", now: NOW });
+    assert.equal((await answer(ask))[0], 200);
+  });
+
+  test("an expired certificate is not renewed", async () => {
+    const later = new Date(peer.notAfter);
+    const refused = await answer({ path: "/v1/renew", peer, body: json({ request }) }, later);
+    assert.deepEqual(refused, [403, { error: "the certificate is expired" }]);
   });
 
   test("a source that asks too often waits, another does not", async () => {

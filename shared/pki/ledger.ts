@@ -77,23 +77,53 @@ export function ledgerLine(entry: LedgerEntry): string {
   return `${JSON.stringify(entry)}\n`;
 }
 
-/**
- * Throws `ZG_PKI_INVALID` with the line that is wrong: a ledger that is half understood would forget revocations. A line
- * without its closing brace is what a crash left of an append; what it announced was not done, so it is passed over.
- */
+/** Throws `ZG_PKI_INVALID` with the line that is wrong: a ledger that is half understood would forget revocations. */
 export function parseLedger(file: string, text: string): Ledger {
-  const issued = new Map<string, IssuedEntry>();
-  const revoked = new Map<string, RevokedEntry>();
-  for (const [index, line] of text.split("\n").entries()) {
-    if (!line.endsWith("}")) continue;
-    const entry = entryOf(line);
-    if (entry === undefined)
-      throw new ZgateError("ZG_PKI_INVALID", `${file}:${index + 1}: this is no entry of a ledger`);
-    // The first revocation counts: a second one must not move its date.
-    if (entry.type === "issued") issued.set(entry.serial, entry);
-    else if (!revoked.has(entry.serial)) revoked.set(entry.serial, entry);
+  const entries = new LedgerEntries(file);
+  entries.add(text);
+  return entries;
+}
+
+/** A ledger that is read in pieces. */
+export class LedgerEntries implements Ledger {
+  readonly issued = new Map<string, IssuedEntry>();
+  readonly revoked = new Map<string, RevokedEntry>();
+  readonly #file: string;
+  #lines = 0;
+
+  /** `file` names it in errors. */
+  constructor(file: string) {
+    this.#file = file;
   }
-  return { issued, revoked };
+
+  /**
+   * Whole lines. Throws as `parseLedger` does. A line without its closing brace is what a crash left of an append; what it
+   * announced was not done, so it is passed over.
+   */
+  add(text: string): void {
+    const lines = text.split("\n");
+    for (const [index, line] of lines.entries()) {
+      if (!line.endsWith("}")) continue;
+      const entry = entryOf(line);
+      if (entry === undefined) {
+        const where = `${this.#file}:${this.#lines + index + 1}`;
+        throw new ZgateError("ZG_PKI_INVALID", `${where}: this is no entry of a ledger`);
+      }
+      // The first revocation counts: a second one must not move its date.
+      if (entry.type === "issued") this.issued.set(entry.serial, entry);
+      else if (!this.revoked.has(entry.serial)) this.revoked.set(entry.serial, entry);
+    }
+    this.#lines += lines.length - 1;
+  }
+
+  /** Certificates that have expired by `now`, and their revocations. */
+  forgetExpired(now: Date): void {
+    for (const { serial, notAfter } of this.issued.values()) {
+      if (Date.parse(notAfter) > now.getTime()) continue;
+      this.issued.delete(serial);
+      this.revoked.delete(serial);
+    }
+  }
 }
 
 function entryOf(line: string): LedgerEntry | undefined {
