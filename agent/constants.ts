@@ -19,7 +19,7 @@ export const IDLE_TIMEOUT_MS = 10_000;
 export const CLOSE_TIMEOUT_MS = 1_000;
 
 /** How often the certificate's age is looked at: a comparison of two numbers. Milliseconds. */
-export const RENEWAL_CHECK_MS = 5_000;
+export const RENEWAL_CHECK_MS = 1_000;
 
 /** The wait after another machine took the session over with the same certificate: else both take it in turns. Milliseconds. */
 export const REPLACED_PAUSE_MS = 30_000;

@@ -20,12 +20,14 @@ import type { Topology } from "../harness/topology.ts";
 const CLIENTS = ["kept", "served", "reconsidered", "forgotten"] as const;
 const rules = `rules: [{ id: all, type: ip_cidr, action: allow, destinations: [10.50.0.0/16] }]`;
 const POLICY = `version: "1.0"\nclients:\n${CLIENTS.map((name) => `  ${name}: { ${rules} }\n`).join("")}`;
-/** An agent looks at its certificate every 5,000 ms; this life ends within the download. Milliseconds. */
-const SHORT_LIFE_MS = 30_000;
+/** An agent looks at its certificate every 1,000 ms; this life ends within the download. Milliseconds. */
+const SHORT_LIFE_MS = 12_000;
+/** Due at once, as certificates begin 5 minutes before their issue, and again long after the test. Milliseconds. */
+const LONGER_LIFE_MS = 120_000;
 /** For an agent to start in, and not to renew. Milliseconds. */
 const SHORTEST_LIFE_MS = 8_000;
-const DOWNLOAD_BYTES = 80_000_000;
-/** Bytes a second: the download takes 40 s. */
+const DOWNLOAD_BYTES = 40_000_000;
+/** Bytes a second: the download takes 20 s. */
 const DOWNLOAD_RATE = 2_000_000;
 const DOWNLOAD_TIMEOUT_MS = 90_000;
 /** How long a renewal, or another attempt to connect, may take to come, milliseconds: some looks of the agent. */
@@ -124,7 +126,7 @@ describe("renewal", { skip }, () => {
   });
 
   test("revoking the certificate that was renewed ends the session as well, and for a stolen key all that came of it", async () => {
-    const { agent, first } = await start("reconsidered", SHORT_LIFE_MS, ["--renew", "on"]);
+    const { agent, first } = await start("reconsidered", LONGER_LIFE_MS, ["--renew", "on"]);
     const { serial, replaces } = await renewed("reconsidered");
     assert.equal(replaces, first.serial);
     await assertRevocationEnds("reconsidered", first.serial, "superseded", agent);
