@@ -6,6 +6,7 @@ import { ZgateError } from "../errors.ts";
 import { AddonConnection, Tickets } from "./addon-connection.ts";
 import type { Armed } from "./addon-stream.ts";
 import { AddonStream } from "./addon-stream.ts";
+import { NOTICES_WAIT } from "./binding.ts";
 import type { NativeConnection, NativeEndpoint, NativeNotice } from "./binding.ts";
 import { run } from "./handler.ts";
 import { loadNative } from "./loader.ts";
@@ -89,18 +90,22 @@ export class AddonEndpoint implements QuicEndpoint {
   }
 
   #dispatch(): void {
-    this.#native.answer();
-    for (let notice = this.#native.nextNotice(); notice !== null; notice = this.#native.nextNotice()) {
-      this.#notice(notice);
-    }
     const edges = this.#edges;
     let filled: number;
     do {
-      filled = this.#native.drain(edges);
+      const drained = this.#native.drain(edges);
+      if (drained >= NOTICES_WAIT) this.#notices();
+      filled = drained % NOTICES_WAIT;
       for (let at = 0; at < filled; at += 2) {
         this.armed.get(edges[at] ?? 0)?.edge(edges[at + 1] ?? 0);
       }
     } while (filled === edges.length);
+  }
+
+  #notices(): void {
+    for (let notice = this.#native.nextNotice(); notice !== null; notice = this.#native.nextNotice()) {
+      this.#notice(notice);
+    }
   }
 
   #notice(notice: NativeNotice): void {

@@ -43,6 +43,8 @@ export class AddonStream implements QuicStream {
 
   read(slab: Uint8Array, from: number, to: number): number {
     try {
+      // Armed: the edge will tell.
+      if ((this.#waiting & EDGE_READABLE) !== 0) return 0;
       const count = this.#native.read(slab, from, to);
       if (count === 0 && from < to) this.#wait(EDGE_READABLE);
       return count;
@@ -99,6 +101,8 @@ export class AddonStream implements QuicStream {
 
   stop(code: number): void {
     calling(() => this.#native.stop(code));
+    // `read` has something to say at once; the last edge finds the stream in the map all the same.
+    this.#waiting &= ~EDGE_READABLE;
   }
 
   /** From the endpoint's dispatch. */

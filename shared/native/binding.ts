@@ -11,6 +11,8 @@ import type { TunFeatures, TunStats } from "./tun.ts";
  */
 export const EDGE_READABLE = 1;
 export const EDGE_WRITABLE = 2;
+/** In the result of `drain`: notices wait (`native/src/quic/endpoint.rs`). */
+export const NOTICES_WAIT = 2 ** 31;
 
 export interface NativeStream {
   /** Names the stream in `drain`. */
@@ -76,10 +78,11 @@ export interface NativeEndpoint {
   /** Answered by a `connected` or `connectFailed` notice. */
   connect(ticket: number, remote: string, serverName: string, tls: TlsMaterial): void;
   rebind(bind: string): void;
-  /** First thing when the doorbell rang: what happens from here on rings again. */
-  answer(): void;
   nextNotice(): NativeNotice | null;
-  /** Fills `records` with pairs `token, EDGE_…`; returns the words filled. */
+  /**
+   * Answers the doorbell: fills `records` with pairs `token, EDGE_…`; returns the words filled, plus NOTICES_WAIT
+   * when `nextNotice` has something. What happens from here on rings again.
+   */
   drain(records: Uint32Array): number;
   /** Answered by an `endpointClosed` notice, the last one. */
   close(code: number, reason: string): void;

@@ -56,6 +56,9 @@ pub struct NativeNotice {
     pub reason: Option<String>,
 }
 
+/// The bit of a result of `drain` that says that notices wait; `NOTICES_WAIT` of shared/native/binding.ts.
+const NOTICES_WAIT: u32 = 1 << 31;
+
 /// What runs: taken by `dispose` or by the end of the environment, whichever comes first.
 struct Running {
     thread: QuicThread,
@@ -244,17 +247,13 @@ impl NativeEndpoint {
         Ok(())
     }
 
-    /// Fills `records` with pairs `token, bits` of streams and connections that became ready; returns the
-    /// words filled. To be called, and `nextNotice` before it, until nothing is left.
+    /// Answers the doorbell: fills `records` with pairs `token, bits` of streams and connections that became ready.
+    /// Returns the words filled, plus `NOTICES_WAIT` when `nextNotice` has something. One call does it all: most
+    /// bursts are one edge, and on an idle tunnel each call into the addon costs a packet microseconds.
     #[napi]
     pub fn drain(&self, mut records: Words) -> u32 {
-        self.bridge.mailbox.take_edges(records.as_mut_slice()) as u32
-    }
-
-    /// From here on a new event rings again: to be called first when the doorbell rang.
-    #[napi]
-    pub fn answer(&self) {
-        self.bridge.mailbox.answer();
+        let (filled, notices) = self.bridge.mailbox.take_edges(records.as_mut_slice());
+        filled as u32 | if notices { NOTICES_WAIT } else { 0 }
     }
 
     #[napi]

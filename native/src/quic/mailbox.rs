@@ -112,11 +112,6 @@ impl Mailbox {
         self.untold_refusals.load(Ordering::Relaxed)
     }
 
-    /// From here on a new event rings again. To be called before the mailbox is emptied.
-    pub fn answer(&self) {
-        self.ringing.swap(false, Ordering::AcqRel);
-    }
-
     pub fn next_notice(&self) -> Option<Notice> {
         let mut waiting = lock(&self.waiting);
         let notice = waiting.notices.pop_front();
@@ -126,14 +121,17 @@ impl Mailbox {
         notice
     }
 
-    /// Moves as many edges as fit into `records` as pairs `token, bits`; returns how many words were filled.
-    pub fn take_edges(&self, records: &mut [u32]) -> usize {
+    /// Moves as many edges as fit into `records` as pairs `token, bits`; returns how many words were filled, and
+    /// whether notices wait. What happens from here on rings again.
+    pub fn take_edges(&self, records: &mut [u32]) -> (usize, bool) {
+        // Before the mailbox is looked into: what comes later finds the bell free.
+        self.ringing.swap(false, Ordering::AcqRel);
         let mut waiting = lock(&self.waiting);
         let count = waiting.edges.len().min(records.len() / 2);
         for (pair, (token, bits)) in records.chunks_exact_mut(2).zip(waiting.edges.drain(..count)) {
             pair[0] = token;
             pair[1] = bits;
         }
-        count * 2
+        (count * 2, !waiting.notices.is_empty())
     }
 }
