@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { agentOptions } from "../shared/config/agent-options.ts";
 import { loadAgentConfig } from "../shared/config/load.ts";
+import { compileEarly } from "../shared/host/early-compilation.ts";
 import { confine } from "../shared/host/privileges.ts";
 import { createLogger } from "../shared/logging.ts";
 import { enrollCommand } from "./agent/enroll.ts";
@@ -21,6 +22,7 @@ export function agentCommand(): Command {
       ports: admin === null ? [] : [admin.port],
     };
     for (const warning of confine(needs)) log.warn(warning);
+    compileEarly();
     const { runAgent } = await import("../agent/agent.ts");
     await runAgent(config);
   });

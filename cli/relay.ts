@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { loadRelayConfig } from "../shared/config/load.ts";
 import { relayOptions } from "../shared/config/relay-options.ts";
 import type { RelayConfig } from "../shared/config/relay-options.ts";
+import { compileEarly } from "../shared/host/early-compilation.ts";
 import { confine } from "../shared/host/privileges.ts";
 import type { Needs } from "../shared/host/privileges.ts";
 import { createLogger } from "../shared/logging.ts";
@@ -15,6 +16,7 @@ export function relayCommand(): Command {
     const config = await loadRelayConfig(configSources(flags));
     const log = createLogger({ level: config.logLevel, name: "relay" });
     for (const warning of confine(needsOf(config), loadSteering)) log.warn(warning);
+    compileEarly();
     const { runRelay } = await import("../relay/relay.ts");
     await runRelay(config);
   });
