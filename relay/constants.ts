@@ -5,6 +5,9 @@
 /** The longest delay that a Node timer keeps: 2^31 - 1 milliseconds (a longer one fires at once). */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
+/** How often the event loop's lag is sampled: each time wakes the process, and an idle relay is to sleep. */
+export const LOOP_LAG_SAMPLE_MS = 500;
+
 // Lease pool
 
 /**

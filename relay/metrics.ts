@@ -3,6 +3,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { AuditStats } from "./audit-log.ts";
+import { LOOP_LAG_SAMPLE_MS } from "./constants.ts";
 import { COUNTER, type CounterIndex, type Counters, FAMILIES, type FamilyName } from "./counters.ts";
 
 /** Where the figures come from. `gauges` is called once a scrape. */
@@ -63,7 +64,7 @@ export class RelayMetrics {
     this.#source = source;
     const registers = [this.#registry];
     // Of the process: CPU, memory, garbage collection, event-loop lag.
-    collectDefaultMetrics({ register: this.#registry });
+    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: LOOP_LAG_SAMPLE_MS });
     const labels = { version: source.version, node: process.versions.node };
     new Gauge({ name: "zgate_build_info", help: "Always 1", labelNames: Object.keys(labels), registers }).set(
       labels,
