@@ -8,6 +8,7 @@ import type { Http3Stream } from "../shared/http3/stream.ts";
 import { formatAddress } from "../shared/packet/address.ts";
 import type { Identity } from "../shared/pki/identity.ts";
 import type { ClientPolicy, CompiledPolicy } from "../shared/policy/compile.ts";
+import { LaneTurns } from "../shared/tunnel/lane-pump.ts";
 import type { SessionAgreement } from "../shared/tunnel/negotiation.ts";
 import { unixMs } from "../shared/units.ts";
 import type { UnixMs } from "../shared/units.ts";
@@ -73,6 +74,8 @@ export class Session {
   /** Packets of this session that were dropped, either way. */
   dropped = 0;
   ended = false;
+  /** Its lanes share them. */
+  readonly turns = new LaneTurns();
   readonly fragmentsUp = new FragmentTable();
   readonly fragmentsDown = new FragmentTable();
   /** How many answers of the relay's own the client may cause. */

@@ -13,7 +13,7 @@ import { CONTEXT_IP_PACKET, FRAME_HEADER, SLAB_HEADROOM } from "../shared/tunnel
 import type { DeviceWriter } from "../shared/tunnel/device-writer.ts";
 import { putFrameLength } from "../shared/tunnel/frame.ts";
 import type { FrameReader } from "../shared/tunnel/frame.ts";
-import type { LanePump, LaneSource } from "../shared/tunnel/lane-pump.ts";
+import type { FrameSink, LanePump, LaneSource } from "../shared/tunnel/lane-pump.ts";
 import { OffloadCheck } from "../shared/tunnel/offload-check.ts";
 import { newSlab } from "../shared/tunnel/slab.ts";
 import { unixMs } from "../shared/units.ts";
@@ -60,7 +60,7 @@ export class Uplink {
 
   /** Reads a lane's frames, of at most `maxLength` bytes, from now on. */
   attach(session: Session, source: LaneSource, maxLength: number, events: LaneEvents): void {
-    this.#parts.pump.attach(source, maxLength, {
+    const sink: FrameSink = {
       frames: (slab, from, reader) => {
         try {
           this.#frames(session, slab, from, reader);
@@ -70,7 +70,8 @@ export class Uplink {
       },
       ended: (reason) => events.onEnded(reason),
       broken: (reason) => events.onBroken(reason),
-    });
+    };
+    this.#parts.pump.attach(source, maxLength, sink, session.turns);
   }
 
   /** Takes an HTTP Datagram `bytes[from, to)`: a context id and a packet (RFC 9484 section 6). */

@@ -107,3 +107,5 @@ pub const MAX_GSO_SIZE: u32 = (MAX_FRAME - VNET_HEADER_LENGTH) as u32;
 /// What one queue of a device gives before the next one's turn, in bytes: a dozen packets, or one super-packet. At
 /// gigabits a second a turn takes some tens of microseconds.
 pub const TURN_BYTES: usize = 16 << 10;
+/// Frames of one read at most: however small they are, about a millisecond of work for who takes them.
+pub const READ_FRAMES: usize = 512;

@@ -42,8 +42,16 @@ export const MAX_LANES = 64;
  */
 export const LANE_BACKLOG_BYTES = SLAB_HEADROOM + SLAB_BYTES;
 
-/** Slabs that a lane may read before the others have their turn: 1 MiB is about a millisecond of work. */
-export const TURN_READS = 4;
+/** What the lanes of a session may read before those of others have their turn, bytes: a millisecond or two of work. */
+export const TURN_BYTES = 1024 * 1024;
+/** A frame counts for so many bytes at least, because small ones cost as much as larger ones: 256 frames a turn. */
+export const FRAME_WORK_BYTES = 4 * 1024;
+/**
+ * What one read takes from a lane at first, bytes: doubled while the frames are large, up to a slab, and cut to what
+ * fits a turn when they are small. A slab of the smallest would be 80,000.
+ */
+export const FIRST_READ_BYTES = 16 * 1024;
+export const LEAST_READ_BYTES = 2 * 1024;
 
 /**
  * The longest value of a capsule that is understood, bytes: a DATAGRAM with its context and the largest IP

@@ -24,6 +24,8 @@ export class FrameReader {
    * that contradicts itself. The peer broke the framing; its session ends with H3_MESSAGE_ERROR.
    */
   fault: string | undefined;
+  /** Whole frames since `load`. */
+  count = 0;
 
   readonly #maxLength: number;
   #slab: Uint8Array = EMPTY;
@@ -53,6 +55,7 @@ export class FrameReader {
     this.#slab = slab;
     this.#at = at;
     this.#end = at;
+    this.count = 0;
     copyBytes(this.#kept, 0, this.#keptLength, slab, at);
     return at + this.#keptLength;
   }
@@ -76,6 +79,7 @@ export class FrameReader {
     this.from = body;
     this.to = body + length;
     this.#at = body + length;
+    this.count++;
     return true;
   }
 

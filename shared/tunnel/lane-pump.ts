@@ -3,11 +3,18 @@
  *
  *   stream readable ▸ load the kept part of a frame ▸ read behind it ▸ hand on the whole frames ▸ keep the rest
  *
- * A lane that has more than its turn waits behind the others, so that no session's flood delays another's
- * packets for longer than one turn.
+ * The lanes of a session share its turn. When that is over they wait behind the other sessions, and whatever else
+ * the process has to do comes first, so that no session's flood delays another's packets for longer than one turn.
  */
 import { READ_RESET } from "../native/quic.ts";
-import { SLAB_HEADROOM, TURN_READS } from "./constants.ts";
+import {
+  FIRST_READ_BYTES,
+  FRAME_WORK_BYTES,
+  LEAST_READ_BYTES,
+  SLAB_BYTES,
+  SLAB_HEADROOM,
+  TURN_BYTES,
+} from "./constants.ts";
 import { FrameReader } from "./frame.ts";
 import { newSlab } from "./slab.ts";
 
@@ -30,77 +37,104 @@ export interface FrameSink {
   broken(reason: string): void;
 }
 
+/** Whose turn it is: one for all lanes of a session. */
+export class LaneTurns {
+  /** Lanes that have more than the last turn took. */
+  readonly waiting: Lane[] = [];
+  /** Work done in this turn, bytes. */
+  spent = 0;
+  queued = false;
+}
+
 class Lane {
   readonly source: LaneSource;
   readonly reader: FrameReader;
   readonly sink: FrameSink;
+  readonly turns: LaneTurns;
   waiting = false;
+  /** What the next read takes at most, bytes. */
+  reach = FIRST_READ_BYTES;
 
-  constructor(source: LaneSource, maxLength: number, sink: FrameSink) {
+  constructor(source: LaneSource, maxLength: number, sink: FrameSink, turns: LaneTurns) {
     this.source = source;
     this.reader = new FrameReader(maxLength);
     this.sink = sink;
+    this.turns = turns;
   }
 }
 
 export class LanePump {
   readonly #slab = newSlab();
-  #waiting: Lane[] = [];
-  #scheduled = false;
+  /** Those that have lanes waiting, in the order of their turns. */
+  readonly #queue: LaneTurns[] = [];
 
   /** Reads frames of at most `maxLength` bytes from `source` from now on. */
-  attach(source: LaneSource, maxLength: number, sink: FrameSink): void {
-    const lane = new Lane(source, maxLength, sink);
-    source.onReadable = () => this.#turn(lane);
+  attach(source: LaneSource, maxLength: number, sink: FrameSink, turns = new LaneTurns()): void {
+    const lane = new Lane(source, maxLength, sink, turns);
+    source.onReadable = () => {
+      if (lane.waiting) return;
+      if (turns.waiting.length > 0) this.#wait(lane);
+      else this.#read(lane);
+    };
     this.#wait(lane);
   }
 
-  #turn(lane: Lane): void {
-    if (lane.waiting) return;
-    for (let reads = 0; reads < TURN_READS; reads++) {
-      if (!this.#read(lane)) return;
+  /** Reads until the lane has nothing more for now, or for ever, or the turn is over. */
+  #read(lane: Lane): void {
+    const { source, reader, sink, turns } = lane;
+    while (turns.spent < TURN_BYTES) {
+      const at = reader.load(this.#slab, SLAB_HEADROOM);
+      const bytes = source.readBody(this.#slab, at, Math.min(at + lane.reach, this.#slab.length));
+      if (bytes === 0) return;
+      if (bytes < 0) {
+        source.onReadable = undefined;
+        if (bytes === READ_RESET) sink.ended("the peer reset the lane");
+        else if (reader.pending === 0) sink.ended("the peer ended the lane");
+        else sink.broken(`the lane ended ${reader.pending} bytes into a frame`);
+        return;
+      }
+      reader.scan(at + bytes);
+      sink.frames(this.#slab, SLAB_HEADROOM, reader);
+      reader.skip();
+      reader.keep();
+      if (reader.fault !== undefined) {
+        source.onReadable = undefined;
+        sink.broken(reader.fault);
+        return;
+      }
+      const work = Math.max(bytes, reader.count * FRAME_WORK_BYTES);
+      turns.spent += work;
+      const reach = work > TURN_BYTES ? Math.floor((bytes * TURN_BYTES) / work) : 2 * lane.reach;
+      lane.reach = Math.min(Math.max(reach, LEAST_READ_BYTES), SLAB_BYTES);
     }
     this.#wait(lane);
-  }
-
-  /** False when the lane has nothing more for now, or for ever. */
-  #read(lane: Lane): boolean {
-    const { source, reader, sink } = lane;
-    const at = reader.load(this.#slab, SLAB_HEADROOM);
-    const bytes = source.readBody(this.#slab, at, this.#slab.length);
-    if (bytes === 0) return false;
-    if (bytes < 0) {
-      source.onReadable = undefined;
-      if (bytes === READ_RESET) sink.ended("the peer reset the lane");
-      else if (reader.pending === 0) sink.ended("the peer ended the lane");
-      else sink.broken(`the lane ended ${reader.pending} bytes into a frame`);
-      return false;
-    }
-    reader.scan(at + bytes);
-    sink.frames(this.#slab, SLAB_HEADROOM, reader);
-    reader.skip();
-    reader.keep();
-    if (reader.fault === undefined) return true;
-    source.onReadable = undefined;
-    sink.broken(reader.fault);
-    return false;
   }
 
   #wait(lane: Lane): void {
+    const { turns } = lane;
     lane.waiting = true;
-    this.#waiting.push(lane);
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(() => this.#round());
+    turns.waiting.push(lane);
+    if (turns.queued) return;
+    turns.queued = true;
+    if (this.#queue.push(turns) === 1) setImmediate(() => this.#turn());
   }
 
-  #round(): void {
-    const round = this.#waiting;
-    this.#waiting = [];
-    this.#scheduled = false;
-    for (const lane of round) {
-      lane.waiting = false;
-      this.#turn(lane);
+  /** The turn of the session that has waited for longest; its lanes go on where the last turn ended. */
+  #turn(): void {
+    const turns = this.#queue[0]!;
+    turns.spent = 0;
+    try {
+      while (turns.spent < TURN_BYTES) {
+        const lane = turns.waiting.shift();
+        if (lane === undefined) break;
+        lane.waiting = false;
+        this.#read(lane);
+      }
+    } finally {
+      this.#queue.shift();
+      turns.queued = turns.waiting.length > 0;
+      if (turns.queued) this.#queue.push(turns);
+      if (this.#queue.length > 0) setImmediate(() => this.#turn());
     }
   }
 }

@@ -2,10 +2,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { READ_END, READ_RESET, WRITE_CLOSED } from "../native/quic.ts";
-import { LANE_BACKLOG_BYTES, SLAB_HEADROOM, TURN_READS } from "./constants.ts";
+import {
+  FIRST_READ_BYTES,
+  LANE_BACKLOG_BYTES,
+  LEAST_READ_BYTES,
+  FRAME_WORK_BYTES,
+  SLAB_HEADROOM,
+  TURN_BYTES,
+} from "./constants.ts";
 import { putFrameLength } from "./frame.ts";
 import type { FrameReader } from "./frame.ts";
-import { LanePump } from "./lane-pump.ts";
+import { LanePump, LaneTurns } from "./lane-pump.ts";
 import type { LaneSource } from "./lane-pump.ts";
 import { LaneSender } from "./lane-sender.ts";
 import type { LaneSink } from "./lane-sender.ts";
@@ -196,21 +203,63 @@ for (const { name, pieces, end, expect } of endings) {
   });
 }
 
-test("a lane that never stops waits its turn behind the others", async () => {
-  const greedy = new Source();
-  const modest = new Source();
-  for (let piece = 0; piece < 100; piece++) greedy.give(frame(1));
-  modest.give(frame(2));
+const TURN_FRAMES = TURN_BYTES / FRAME_WORK_BYTES;
+
+/** Which source each packet came from, in the order in which a pump hands them on; `sources` by their sessions. */
+async function orderOf(...sessions: readonly (readonly Source[])[]): Promise<number[]> {
   const pump = new LanePump();
   const order: number[] = [];
-  const sink = {
-    ...collect().sink,
-    frames: (slab: Uint8Array, _from: number, reader: FrameReader) => {
-      while (reader.next()) order.push(slab[reader.from]!);
-    },
+  const frames = (slab: Uint8Array, _from: number, reader: FrameReader): void => {
+    while (reader.next()) order.push(slab[reader.from]!);
   };
-  pump.attach(greedy, 1500, sink);
-  pump.attach(modest, 1500, sink);
-  await settled();
-  assert.deepEqual(order.slice(0, TURN_READS + 1), [...Array.from({ length: TURN_READS }, () => 1), 2]);
+  for (const sources of sessions) {
+    const turns = new LaneTurns();
+    for (const source of sources) pump.attach(source, 1500, { ...collect().sink, frames }, turns);
+  }
+  for (let before = -1; before < order.length; await settled()) {
+    before = order.length;
+    await settled();
+  }
+  return order;
+}
+
+/** One whose packets hold its number; in one piece or in one for each. */
+function numbered(number: number, frames: number, pieces: "one" | "each" = "each"): Source {
+  const source = new Source();
+  const all = Array.from({ length: frames }, () => frame(number));
+  if (pieces === "one") source.give(Buffer.concat(all));
+  else source.give(...all);
+  return source;
+}
+
+test("a session that never stops waits its turn behind the others, however many lanes it has", async () => {
+  const greedy = [1, 2, 3, 4].map((number) => numbered(number, 2 * TURN_FRAMES));
+  const order = await orderOf(greedy, [numbered(9, 1)]);
+  assert.equal(order.indexOf(9), TURN_FRAMES);
+  assert.equal(order.length, 8 * TURN_FRAMES + 1);
+});
+
+test("the lanes of a session take turns", async () => {
+  const order = await orderOf([1, 2].map((number) => numbered(number, 2 * TURN_FRAMES)));
+  const turns = Array.from({ length: 4 }, (_, turn) => order[turn * TURN_FRAMES]);
+  assert.deepEqual(turns, [1, 2, 1, 2]);
+});
+
+test("a slab of small frames is read in many turns", async () => {
+  const source = new Source();
+  source.give(new Uint8Array(256 * 1024).fill(0).map((_, at) => (at % 3 === 1 ? 1 : 0)));
+  const counts: number[] = [];
+  const frames = (_slab: Uint8Array, _from: number, reader: FrameReader): void => {
+    reader.skip();
+    counts.push(reader.count);
+  };
+  new LanePump().attach(source, 1500, { ...collect().sink, frames });
+  for (let before = -1; before < counts.length; await settled()) before = counts.length;
+  const [first, ...others] = counts;
+  assert.equal(first, Math.floor(FIRST_READ_BYTES / frame(1).length));
+  assert.ok(Math.max(...others) <= LEAST_READ_BYTES / frame(1).length + 1, String(Math.max(...others)));
+  assert.equal(
+    counts.reduce((sum, count) => sum + count),
+    Math.floor((256 * 1024) / frame(1).length),
+  );
 });

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use napi_derive::napi;
 
-use crate::constants::MAX_FRAME;
+use crate::constants::{MAX_FRAME, READ_FRAMES};
 use crate::event_loop::{Callback, Readiness};
 use crate::failure::{Code, Result, failure};
 use crate::slab::Slab;
@@ -136,7 +136,9 @@ impl NativeTun {
             None => turns.begin(std::iter::once(0)),
         }
         let mut done = 0;
-        while target.len() - done >= LENGTH_BYTES + self.largest
+        let mut left = READ_FRAMES;
+        while left > 0
+            && target.len() - done >= LENGTH_BYTES + self.largest
             && let Some(queue) = turns.current()
         {
             let frame = done + LENGTH_BYTES;
@@ -147,6 +149,7 @@ impl NativeTun {
                     target[done..frame].copy_from_slice(&(length as u16).to_be_bytes());
                     self.stats.read_packets += 1.0;
                     done = frame + length;
+                    left -= 1;
                     turns.took(LENGTH_BYTES + length);
                 }
                 Err(error) if done > 0 || is_transient(&error) => turns.emptied(),
