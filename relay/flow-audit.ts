@@ -1,11 +1,14 @@
 /**
  * What the audit is told of flows: a denied one when it begins (programs repeat it, the audit limits it), an
  * allowed one when it ends, with what passed.
+ *
+ * The flows of a session may be thousands: they end in turns, so that other sessions' packets do not wait.
  */
 import { formatAddress } from "../shared/packet/address.ts";
 import type { Verdict } from "../shared/policy/compile.ts";
 import { unixMs } from "../shared/units.ts";
 import type { AuditLog } from "./audit-log.ts";
+import { ENDING_SESSIONS, FLOWS_ENDED_A_TURN } from "./constants.ts";
 import { COUNTER } from "./counters.ts";
 import type { Counters } from "./counters.ts";
 import { unpackVerdict } from "./flow-verdict.ts";
@@ -16,6 +19,8 @@ export class FlowAudit {
   readonly #audit: AuditLog;
   readonly #counters: Counters;
   readonly #shadow: ShadowPolicy | undefined;
+  /** Sessions that are over and have flows that are not. */
+  readonly #ending: Session[] = [];
 
   constructor(audit: AuditLog, counters: Counters, shadow: ShadowPolicy | undefined) {
     this.#audit = audit;
@@ -42,17 +47,41 @@ export class FlowAudit {
     };
   }
 
-  /** Ends the flows that have been idle for too long. */
+  /** Ends flows that have been idle for too long; when they are many, the rest the next time. */
   expire(session: Session, nowMs: number): void {
-    session.flows.expire(nowMs, (slot) => {
+    const onEnd = (slot: number): void => {
       this.#counters.add(COUNTER.flows.expired);
       this.#ended(session, slot);
-    });
+    };
+    session.flows.expire(nowMs, onEnd, FLOWS_ENDED_A_TURN);
   }
 
-  /** The session ends, and with it every flow. */
+  /** The session ends, and with it every flow; when they are many, the rest soon. */
   endAll(session: Session): void {
-    session.flows.clear((slot) => this.#ended(session, slot));
+    if (this.#end(session, FLOWS_ENDED_A_TURN)) return;
+    if (this.#ending.push(session) === 1) setImmediate(() => this.#turn());
+    else if (this.#ending.length > ENDING_SESSIONS) this.#endFirst();
+  }
+
+  /** Ends what is left of the flows of sessions that are over. */
+  finish(): void {
+    while (this.#ending.length > 0) this.#endFirst();
+  }
+
+  #turn(): void {
+    const session = this.#ending[0];
+    if (session === undefined) return;
+    if (this.#end(session, FLOWS_ENDED_A_TURN)) this.#ending.shift();
+    setImmediate(() => this.#turn());
+  }
+
+  #endFirst(): void {
+    const session = this.#ending.shift();
+    if (session !== undefined) this.#end(session);
+  }
+
+  #end(session: Session, limit?: number): boolean {
+    return session.flows.clear((slot) => this.#ended(session, slot), limit);
   }
 
   #ended(session: Session, slot: number): void {

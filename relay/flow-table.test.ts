@@ -205,6 +205,17 @@ describe("FlowTable", () => {
     });
   }
 
+  test("flows that end together end so many at a time", () => {
+    const flows = table();
+    for (let port = 1; port <= 10; port++) flows.insert(up(port), 0, 0);
+    const expire = (limit: number): number => {
+      let ended = 0;
+      flows.expire(FLOW_IDLE_UDP_MS + 1, () => ended++, limit);
+      return ended;
+    };
+    assert.deepEqual([expire(4), expire(4), expire(4)], [4, 4, 2]);
+  });
+
   test("a full table gives up what was idle, and keeps the flow that is not", () => {
     const flows = table();
     const evicted: number[] = [];
@@ -230,7 +241,15 @@ describe("FlowTable", () => {
     for (let port = 1; port <= 1_000; port++) other.insert(up(port), 0, 0);
     assert.equal(other.size, FIRST_FLOWS);
     let ended = 0;
-    greedy.clear(() => ended++);
+    assert.equal(
+      greedy.clear(() => ended++, 2 * FIRST_FLOWS - 1),
+      false,
+    );
+    assert.equal(ended, 2 * FIRST_FLOWS - 1);
+    assert.equal(
+      greedy.clear(() => ended++, 1),
+      true,
+    );
     assert.equal(ended, 2 * FIRST_FLOWS);
     assert.equal(greedy.size, 0);
     assert.equal(budget.left, FIRST_FLOWS);

@@ -64,6 +64,8 @@ export class FlowTable {
   #free = new Int32Array(FIRST_FLOWS);
   #freeCount = 0;
   #hand = 0;
+  /** Slots below it were ended by `clear`. */
+  #cleared = 0;
 
   /** `seed`: a 32-bit number that the client does not know. */
   constructor(budget: FlowBudget = FLOW_BUDGET, seed: number = randomInt(2 ** 32)) {
@@ -148,19 +150,30 @@ export class FlowTable {
     this.#release(slot);
   }
 
-  /** Ends the flows that were idle for longer than their protocol grants. */
-  expire(nowMs: number, onEnd: FlowEnd): void {
-    this.forEach((slot) => {
+  /** Ends flows that were idle for longer than their protocol grants, at most `limit` of them. */
+  expire(nowMs: number, onEnd: FlowEnd, limit = Infinity): void {
+    let left = limit;
+    for (let slot = 0; slot < this.#used && left > 0; slot++) {
+      if (!this.#columns.isUsed(slot)) continue;
       const idleMs = nowMs - this.#columns.lastMs[slot]!;
-      if (idleMs <= idleLimit(this.#columns.protocol(slot), this.#columns.states[slot]!)) return;
+      if (idleMs <= idleLimit(this.#columns.protocol(slot), this.#columns.states[slot]!)) continue;
       onEnd(slot);
       this.remove(slot);
-    });
+      left--;
+    }
   }
 
-  /** Ends all flows and gives the room back: the session is over. */
-  clear(onEnd: FlowEnd): void {
-    this.forEach(onEnd);
+  /**
+   * Ends the flows of a session that is over, at most `limit` of them. True: none is left, and their room was given
+   * back. Until then nothing else may be asked of the table.
+   */
+  clear(onEnd: FlowEnd, limit = Infinity): boolean {
+    for (let left = limit; this.#cleared < this.#used; this.#cleared++) {
+      if (!this.#columns.isUsed(this.#cleared)) continue;
+      if (left-- === 0) return false;
+      onEnd(this.#cleared);
+    }
+    this.#cleared = 0;
     this.#budget.giveBack(this.#columns.capacity - FIRST_FLOWS);
     this.#columns = new FlowColumns(FIRST_FLOWS);
     this.#index = new Int32Array(2 * FIRST_FLOWS);
@@ -168,6 +181,7 @@ export class FlowTable {
     this.#used = 0;
     this.#freeCount = 0;
     this.#hand = 0;
+    return true;
   }
 
   #note(slot: number, tcpFlags: number, fin: number): void {

@@ -140,6 +140,7 @@ class Relay {
     const { tun } = host;
     const answers = new Answers(tun, { ipv4: pool.relayIpv4, ipv6: pool.relayIpv6 }, counters);
     const flowAudit = new FlowAudit(audit, counters, await this.#openShadow());
+    this.#closers.push(() => flowAudit.finish());
     const uplink = new Uplink({
       device: new DeviceWriter(tun),
       mtu: config.mtu,
