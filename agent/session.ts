@@ -54,13 +54,15 @@ export interface SessionOptions {
   readonly onRoutes: (routes: readonly Prefix[]) => void;
 }
 
-/** What ADDRESS_ASSIGN and ROUTE_ADVERTISEMENT say. */
-interface Assignment {
+/** What ADDRESS_ASSIGN and ROUTE_ADVERTISEMENT said last. */
+interface Assigned {
   readonly addresses: readonly Prefix[];
   readonly routes: readonly Prefix[];
+  /** Called with the routes when they are advertised again. */
+  onRoutes: ((routes: readonly Prefix[]) => void) | undefined;
 }
 
-interface SessionParts extends Assignment {
+interface SessionParts extends Omit<Assigned, "onRoutes"> {
   readonly agreement: SessionAgreement;
   /** One a lane. */
   readonly senders: readonly LaneSender[];
@@ -152,11 +154,13 @@ async function openParts(http3: Http3Connection, options: SessionOptions): Promi
   if (agreement.lanes === 0) {
     throw new ZgateError("ZG_CONNECT_FAILED", `${options.authority} offers no lanes: it is a plain RFC 9484 proxy`);
   }
-  const assignment = await readControl(http3, control, options.onRoutes);
+  const assigned = await readControl(http3, control);
   const senders = await Promise.all(
     Array.from({ length: agreement.lanes }, (_, lane) => openLane(http3, lane, agreement, options)),
   );
-  return { ...assignment, agreement, senders };
+  // Whoever opens the session knows it from the next event on: what was advertised until now is its beginning.
+  assigned.onRoutes = options.onRoutes;
+  return { addresses: assigned.addresses, routes: assigned.routes, agreement, senders };
 }
 
 function connectFields(protocol: string, authority: string, path: string): Field[] {
@@ -194,16 +198,11 @@ async function openLane(
 }
 
 /** Follows the control stream; resolves when both addresses and routes have come for the first time. */
-function readControl(
-  http3: Http3Connection,
-  control: Http3Stream,
-  onRoutes: (routes: readonly Prefix[]) => void,
-): Promise<Assignment> {
-  const first = Promise.withResolvers<Assignment>();
-  const current: { -readonly [Part in keyof Assignment]: Assignment[Part] | undefined } = {
-    addresses: undefined,
-    routes: undefined,
-  };
+function readControl(http3: Http3Connection, control: Http3Stream): Promise<Assigned> {
+  const first = Promise.withResolvers<Assigned>();
+  let addresses: readonly Prefix[] | undefined;
+  let routes: readonly Prefix[] | undefined;
+  let assigned: { -readonly [Part in keyof Assigned]: Assigned[Part] } | undefined;
   const late = setTimeout(() => {
     first.reject(new ZgateError("ZG_CONNECT_FAILED", `the relay assigned no address within ${ASSIGN_TIMEOUT_MS} ms`));
   }, ASSIGN_TIMEOUT_MS);
@@ -215,14 +214,15 @@ function readControl(
   new CapsuleChannel(control, {
     onCapsule: (type, value) => {
       if (type === CAPSULE_ADDRESS_ASSIGN) {
-        current.addresses = decodeAddressAssign(value).map(({ prefix }) => prefix);
+        addresses = decodeAddressAssign(value).map(({ prefix }) => prefix);
       } else if (type === CAPSULE_ROUTE_ADVERTISEMENT) {
-        const again = current.routes !== undefined;
-        current.routes = decodeRouteAdvertisement(value).flatMap(rangePrefixes);
-        if (again) onRoutes(current.routes);
+        routes = decodeRouteAdvertisement(value).flatMap(rangePrefixes);
+        if (assigned !== undefined) assigned.routes = routes;
+        assigned?.onRoutes?.(routes);
       }
-      const { addresses, routes } = current;
-      if (addresses !== undefined && routes !== undefined) first.resolve({ addresses, routes });
+      if (assigned !== undefined || addresses === undefined || routes === undefined) return;
+      assigned = { addresses, routes, onRoutes: undefined };
+      first.resolve(assigned);
     },
     onEnd: (reason) => fail(HTTP3_CODE.H3_NO_ERROR, new ZgateError("ZG_CONNECTION_CLOSED", reason)),
     onFault: (error) => fail(HTTP3_CODE.H3_DATAGRAM_ERROR, error),
