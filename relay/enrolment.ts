@@ -24,16 +24,29 @@ import { monotonicMs } from "../shared/units.ts";
 import type { AuditLog } from "./audit-log.ts";
 import { COUNTER } from "./counters.ts";
 import type { Counters } from "./counters.ts";
+import type { LivePolicy } from "./live-policy.ts";
 
 export interface EnrolmentParts {
   readonly log: Logger;
   readonly audit: AuditLog;
   readonly counters: Counters;
+  readonly live: LivePolicy;
 }
 
 /** Opens the authority in `folder`. Throws as `EnrolmentService.open` does. */
 export async function openEnrolment(folder: string, parts: EnrolmentParts): Promise<EnrolmentService> {
-  return await EnrolmentService.open(folder, undefined, (event) => report(event, parts));
+  const { live } = parts;
+  return await EnrolmentService.open(
+    folder,
+    undefined,
+    (event) => report(event, parts),
+    (client) => objectionTo(client, live),
+  );
+}
+
+/** A client that is disabled would keep its identity for the day that it is let in again: it may be in other hands. */
+function objectionTo(client: string, live: LivePolicy): string | undefined {
+  return live.current.client(client)?.enabled === false ? `the policy has the client ${client} disabled` : undefined;
 }
 
 function report(event: EnrolmentEvent, { log, audit, counters }: EnrolmentParts): void {

@@ -160,7 +160,8 @@ class Relay {
     const { maxSessions } = config;
     const revocations = new Revocations(config.crl, tls.material);
     const { enroll, authority, cert, key, keyExchange } = config;
-    const enrolment = authority === undefined ? undefined : await openEnrolment(authority, { log, audit, counters });
+    const enrolment =
+      authority === undefined ? undefined : await openEnrolment(authority, { log, audit, counters, live });
     const acceptor = new Acceptor({
       log,
       live,

@@ -1,5 +1,6 @@
 /** Certificates that end while their sessions go on: renewed by the relay, by a service of its own, or not at all. */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -19,7 +20,8 @@ import type { Topology } from "../harness/topology.ts";
 
 const CLIENTS = ["kept", "served", "reconsidered", "forgotten"] as const;
 const rules = `rules: [{ id: all, type: ip_cidr, action: allow, destinations: [10.50.0.0/16] }]`;
-const POLICY = `version: "1.0"\nclients:\n${CLIENTS.map((name) => `  ${name}: { ${rules} }\n`).join("")}`;
+const policy = (disabled?: string): string =>
+  `version: "1.0"\nclients:\n${CLIENTS.map((name) => `  ${name}: { enabled: ${name !== disabled}, ${rules} }\n`).join("")}`;
 /** An agent looks at its certificate every 1,000 ms; this life ends within the download. Milliseconds. */
 const SHORT_LIFE_MS = 12_000;
 /** Due at once, as certificates begin 5 minutes before their issue, and again long after the test. Milliseconds. */
@@ -50,7 +52,7 @@ describe("renewal", { skip }, () => {
     await network.targetA.spawn([process.execPath, target]).waitForOutput(/ready/);
     const crl = ["--crl", join(certificates.folder, "crl.pem")];
     const flags = ["--enroll", "[::]:4433", "--authority", certificates.folder, ...crl];
-    relay = new RelayProcess(network.relay, { certificates, policy: POLICY, flags });
+    relay = new RelayProcess(network.relay, { certificates, policy: policy(), flags });
     await relay.start();
   });
   after(() => network.close());
@@ -137,11 +139,13 @@ describe("renewal", { skip }, () => {
     assert.equal(down["detail"], `the certificate ${String(serial)} was revoked`);
   });
 
-  test("by a service of its own: another session behind the same device, a running download loses no byte", async () => {
-    await start("served", SHORT_LIFE_MS, ["--renew", `${RELAY.ipv4}:4433`]);
+  test("by a service of its own: another session behind the same device, no byte is lost; none for a client that is disabled", async () => {
+    const { agent } = await start("served", SHORT_LIFE_MS, ["--renew", `${RELAY.ipv4}:4433`]);
     await downloadIsWhole();
     assert.ok(records("session-up", "served").length >= 2);
     assert.deepEqual(records("session-renewed", "served"), []);
+    writeFileSync(relay.policyFile, policy("served"));
+    await agent.waitForOutput(/was not renewed: .*the policy has the client served disabled/, AGENT_WAIT_MS);
   });
 
   test("not at all: the session ends with its certificate, with the reason on both sides", async () => {

@@ -80,6 +80,9 @@ export interface CertificateRefused {
   readonly reason: string;
 }
 
+/** Why a client gets no renewal for now, in a sentence; undefined: it does. */
+export type Objection = (client: string) => string | undefined;
+
 const enrolSchema = z.strictObject({ id: z.string(), secret: z.string(), request: z.string() });
 const renewSchema = z.strictObject({ request: z.string() });
 
@@ -90,12 +93,20 @@ export class EnrolmentService {
   readonly #onEvent: (event: EnrolmentEvent) => void;
   readonly #ledger: LedgerView;
   readonly #limit = new SourceLimit();
+  readonly #objection: Objection;
 
-  private constructor(folder: string, issuer: Issuer, rootPem: string, onEvent: (event: EnrolmentEvent) => void) {
+  private constructor(
+    folder: string,
+    issuer: Issuer,
+    rootPem: string,
+    onEvent: (event: EnrolmentEvent) => void,
+    objection: Objection,
+  ) {
     this.#folder = folder;
     this.#issuer = issuer;
     this.#rootPem = rootPem;
     this.#onEvent = onEvent;
+    this.#objection = objection;
     this.#ledger = new LedgerView(ledgerPath(folder));
   }
 
@@ -104,10 +115,11 @@ export class EnrolmentService {
     folder: string,
     passphrase: string | undefined,
     onEvent: (event: EnrolmentEvent) => void,
+    objection: Objection = () => undefined,
   ): Promise<EnrolmentService> {
     const issuer = await openIssuingCa(folder, passphrase);
     const root = await readCertificate(join(folder, "ca.pem"));
-    return new EnrolmentService(folder, issuer, certificatePem(root), onEvent);
+    return new EnrolmentService(folder, issuer, certificatePem(root), onEvent, objection);
   }
 
   /** Never rejects. */
@@ -161,6 +173,8 @@ export class EnrolmentService {
     }
     const state = stateOf(old, ledger, now);
     if (state !== "valid") return this.#refuse(request, 403, `the certificate is ${state}`);
+    const objection = this.#objection(old.name);
+    if (objection !== undefined) return this.#refuse(request, 403, objection);
     if (validOf(old.name, ledger, now) >= MAX_CLIENT_CERTIFICATES) {
       return this.#refuse(request, 429, `the client has ${MAX_CLIENT_CERTIFICATES} certificates that are valid`);
     }

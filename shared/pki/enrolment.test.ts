@@ -387,6 +387,21 @@ describe("the service", () => {
     assert.equal((await answer(ask))[0], 200);
   });
 
+  test("a client that is objected to is not renewed, others are", async () => {
+    const objection = (client: string): string | undefined => (client === "peer" ? "peer is on leave" : undefined);
+    const service = await EnrolmentService.open(fixture.folder, undefined, () => undefined, objection);
+    const { folder } = fixture;
+    const leaf = { folder, kind: "client", name: "colleague", names: [], keyType: "p256", now: NOW } as const;
+    const { certificate } = await issueLeaf(leaf);
+    const colleague = clientIdentity(new Uint8Array(certificate.rawData));
+    const statuses = [];
+    for (const one of [peer, colleague]) {
+      const ask = { method: "POST", path: "/v1/renew", body: json({ request }), source: "192.0.2.1", peer: one };
+      statuses.push((await service.handle(ask, NOW, UPTIME)).status);
+    }
+    assert.deepEqual(statuses, [403, 200]);
+  });
+
   test("an expired certificate is not renewed", async () => {
     const later = new Date(peer.notAfter);
     const refused = await answer({ path: "/v1/renew", peer, body: json({ request }) }, later);
