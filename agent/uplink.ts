@@ -10,6 +10,7 @@ import type { Tun } from "../shared/native/tun.ts";
 import { PacketView } from "../shared/packet/view.ts";
 import { VNET_HEADER } from "../shared/packet/vnet-header.ts";
 import { FRAME_HEADER, SLAB_HEADROOM } from "../shared/tunnel/constants.ts";
+import { frameEnd } from "../shared/tunnel/frame.ts";
 import { FrameSegmenter } from "../shared/tunnel/frame-segmenter.ts";
 import type { LaneSender } from "../shared/tunnel/lane-sender.ts";
 import { LaneSet } from "../shared/tunnel/lane-set.ts";
@@ -89,7 +90,7 @@ export class Uplink {
   #segment(set: LaneSet, segmenter: FrameSegmenter, slab: Uint8Array, end: number): void {
     for (let at = SLAB_HEADROOM; at < end;) {
       const header = at + FRAME_HEADER;
-      at = header + ((slab[at]! << 8) | slab[at + 1]!);
+      at = frameEnd(slab, at);
       if (!this.#view.parse(slab, header + VNET_HEADER, at)) {
         this.#malformed++;
         continue;

@@ -7,9 +7,8 @@ import { PROTO_TCP, TCP_SYN } from "../shared/packet/constants.ts";
 import { ICMP_PROHIBITED, ICMP_TOO_BIG, MAX_ICMP_ERROR, writeIcmpError } from "../shared/packet/icmp.ts";
 import { writeTcpReset, writeTcpResetOnward } from "../shared/packet/tcp-reset.ts";
 import { PacketView } from "../shared/packet/view.ts";
-import { VNET_HEADER } from "../shared/packet/vnet-header.ts";
 import { FRAME_HEADER, SLAB_HEADROOM } from "../shared/tunnel/constants.ts";
-import { putFrameLength } from "../shared/tunnel/frame.ts";
+import { packetOffset, putFrameLength } from "../shared/tunnel/frame.ts";
 import type { AddressWords } from "../shared/packet/address.ts";
 import { COUNTER } from "./counters.ts";
 import type { CounterIndex, Counters } from "./counters.ts";
@@ -25,7 +24,7 @@ export class Answers {
   readonly #tun: Tun;
   readonly #addresses: RelayAddresses;
   readonly #counters: Counters;
-  readonly #out = new Uint8Array(SLAB_HEADROOM + FRAME_HEADER + VNET_HEADER + MAX_ICMP_ERROR);
+  readonly #out = new Uint8Array(SLAB_HEADROOM + packetOffset(true) + MAX_ICMP_ERROR);
   readonly #view = new PacketView();
 
   constructor(tun: Tun, addresses: RelayAddresses, counters: Counters) {
@@ -90,10 +89,9 @@ export class Answers {
 
   /** Where a packet stands in `#out`: behind the frame's length and, with offload, an empty virtio_net_hdr. */
   #packetAt(vnet: boolean): number {
-    const at = SLAB_HEADROOM + FRAME_HEADER;
-    if (!vnet) return at;
-    this.#out.fill(0, at, at + VNET_HEADER);
-    return at + VNET_HEADER;
+    const at = SLAB_HEADROOM + packetOffset(vnet);
+    this.#out.fill(0, SLAB_HEADROOM, at);
+    return at;
   }
 
   #frame(at: number, length: number): void {

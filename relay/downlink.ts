@@ -8,8 +8,8 @@ import type { Tun } from "../shared/native/tun.ts";
 import { isIcmpError } from "../shared/packet/icmp.ts";
 import { QuotedPacket } from "../shared/packet/quoted.ts";
 import { PacketView } from "../shared/packet/view.ts";
-import { VNET_HEADER } from "../shared/packet/vnet-header.ts";
 import { FRAME_HEADER, SLAB_HEADROOM } from "../shared/tunnel/constants.ts";
+import { frameEnd, packetOffset } from "../shared/tunnel/frame.ts";
 import { FrameSegmenter } from "../shared/tunnel/frame-segmenter.ts";
 import { newSlab } from "../shared/tunnel/slab.ts";
 import type { Answers } from "./answers.ts";
@@ -46,7 +46,7 @@ export class Downlink {
   constructor(parts: DownlinkParts) {
     this.#parts = parts;
     const { vnetHeader } = parts.tun.features;
-    this.#frameHeader = vnetHeader ? FRAME_HEADER + VNET_HEADER : FRAME_HEADER;
+    this.#frameHeader = packetOffset(vnetHeader);
     this.#segmenter = vnetHeader ? new FrameSegmenter() : undefined;
     parts.tun.onReadable = () => this.#read();
   }
@@ -58,7 +58,7 @@ export class Downlink {
     const nowMs = performance.now();
     const end = SLAB_HEADROOM + bytes;
     for (let at = SLAB_HEADROOM; at < end;) {
-      const next = at + FRAME_HEADER + ((slab[at]! << 8) | slab[at + 1]!);
+      const next = frameEnd(slab, at);
       this.#frame(at, next, nowMs);
       at = next;
     }
@@ -122,7 +122,7 @@ export class Downlink {
     touch(session, this.#touchedSegmented);
     const { slab, end } = segmenter;
     while (at < end) {
-      const next = at + FRAME_HEADER + ((slab[at]! << 8) | slab[at + 1]!);
+      const next = frameEnd(slab, at);
       session.carrier.add(this.#view, slab, at, next);
       at = next;
     }

@@ -13,6 +13,7 @@
  * no longer than one frame and is dropped when there is no part to keep.
  */
 import { copyBytes } from "../packet/bytes.ts";
+import { VNET_HEADER } from "../packet/vnet-header.ts";
 import { FRAME_HEADER, MAX_FRAME_LENGTH } from "./constants.ts";
 
 export class FrameReader {
@@ -107,10 +108,20 @@ export class FrameReader {
   }
 }
 
+/** Bytes of a frame in front of its packet: its length, and with offload (`vnet`) a `virtio_net_hdr`. */
+export function packetOffset(vnet: boolean): number {
+  return vnet ? FRAME_HEADER + VNET_HEADER : FRAME_HEADER;
+}
+
+/** Where the frame ends whose length stands at `slab[at]`. */
+export function frameEnd(slab: Uint8Array, at: number): number {
+  return at + FRAME_HEADER + ((slab[at]! << 8) | slab[at + 1]!);
+}
+
 /** Whole frames in `slab[from, to)`, a range that is known to hold whole frames. */
 export function countFrames(slab: Uint8Array, from: number, to: number): number {
   let frames = 0;
-  for (let at = from; at < to; frames++) at += FRAME_HEADER + ((slab[at]! << 8) | slab[at + 1]!);
+  for (let at = from; at < to; frames++) at = frameEnd(slab, at);
   return frames;
 }
 

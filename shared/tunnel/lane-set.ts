@@ -5,8 +5,8 @@
 import { flowHash } from "../packet/flow-hash.ts";
 import type { FlowTuple } from "../packet/flow-hash.ts";
 import type { PacketView } from "../packet/view.ts";
-import { VNET_HEADER } from "../packet/vnet-header.ts";
 import { FRAME_HEADER, MAX_LANES } from "./constants.ts";
+import { frameEnd, packetOffset } from "./frame.ts";
 import { RunList } from "./run-list.ts";
 
 /** No secret is needed: whoever chooses flows that meet on a lane holds up only himself. */
@@ -39,10 +39,10 @@ export class LaneSet {
   gather(view: PacketView, slab: Uint8Array, from: number, to: number, vnetHeader: boolean): void {
     for (const lane of this.lanes) lane.clear();
     this.malformed = 0;
-    const skip = vnetHeader ? FRAME_HEADER + VNET_HEADER : FRAME_HEADER;
+    const skip = packetOffset(vnetHeader);
     let at = from;
     while (at + FRAME_HEADER <= to) {
-      const next = at + FRAME_HEADER + ((slab[at]! << 8) | slab[at + 1]!);
+      const next = frameEnd(slab, at);
       if (next > to) return;
       if (view.parse(slab, at + skip, next)) {
         this.lanes[laneOf(view, this.lanes.length)]!.add(at, next);
