@@ -1,15 +1,12 @@
 /** `zgate pki issue relay|client NAME`: a key and a certificate for it. */
 import { Argument, Command } from "commander";
 import { issueLeaf } from "../../shared/pki/issuance.ts";
-import type { KeyType } from "../../shared/pki/keys.ts";
-import { folderOption, keyTypeOption, lifetimeOfDays, passphraseOf, passphraseOption } from "./options.ts";
+import { leafOptions, printIssued } from "./leaf.ts";
+import type { LeafFlags } from "./leaf.ts";
+import { folderOption, keyTypeOption, lifetimeOfDays, passphraseOption } from "./options.ts";
 
-interface IssueFlags {
-  readonly dir: string;
-  readonly days?: number;
+interface IssueFlags extends LeafFlags {
   readonly san: readonly string[];
-  readonly keyType: KeyType;
-  readonly passphraseFile?: string;
 }
 
 export function issueCommand(): Command {
@@ -23,18 +20,6 @@ export function issueCommand(): Command {
     .addOption(keyTypeOption())
     .addOption(passphraseOption("decrypt"))
     .action(async (kind: "relay" | "client", name: string, flags: IssueFlags) => {
-      const passphrase = await passphraseOf(flags.passphraseFile);
-      const issued = await issueLeaf({
-        folder: flags.dir,
-        kind,
-        name,
-        names: flags.san,
-        keyType: flags.keyType,
-        now: new Date(),
-        ...(flags.days === undefined ? {} : { lifetimeMs: flags.days }),
-        ...(passphrase === undefined ? {} : { passphrase }),
-      });
-      const ends = issued.certificate.notAfter.toISOString();
-      process.stdout.write(`${issued.certificatePath} (until ${ends})\n${issued.keyPath}\n`);
+      printIssued(await issueLeaf({ ...(await leafOptions(name, flags)), kind, names: flags.san }));
     });
 }
