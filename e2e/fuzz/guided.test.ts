@@ -7,7 +7,7 @@ import { PARSERS as PLANTED } from "./planted.ts";
 import type { Report } from "./worker.ts";
 
 /** A few seconds in all. */
-const RUNS = 300;
+const RUNS = 1_000;
 /** Far more than guidance needs, and nothing beside the 2^32 of blind luck. */
 const PLANTED_RUNS = 1_000_000;
 /** The planted parser takes nanoseconds, so one that is away for so long is stuck. */

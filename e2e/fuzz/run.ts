@@ -1,6 +1,7 @@
 /**
  * Coverage-guided fuzzing of every parser, each for its share of the time. What reached something new is kept in
- * bench/out/fuzz, so a later run begins there. The exit code is 1 when there is a finding.
+ * bench/out/fuzz, so a later run begins there; a line of it that is worth keeping moves to e2e/fuzz/corpus. The exit code is
+ * 1 when there is a finding.
  *
  *   node e2e/fuzz/run.ts --seconds 600
  */
