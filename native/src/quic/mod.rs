@@ -19,6 +19,7 @@ mod mailbox;
 mod queue;
 mod receive;
 mod send;
+mod steps;
 mod stream;
 mod thread;
 mod transport;

@@ -21,6 +21,7 @@ use crate::quic::lib_alias::{
     ServerConfig, TokioRuntime, VarInt,
 };
 use crate::quic::mailbox::Notice;
+use crate::quic::steps::{Driver, Place, Steps};
 
 /// A TLS alert A is the transport error 0x100 + A (RFC 9001 section 4.8).
 const CRYPTO_ERROR: std::ops::RangeInclusive<i64> = 0x100..=0x1ff;
@@ -49,6 +50,7 @@ pub fn spawn(bridge: &Arc<Bridge>, future: impl Future<Output = ()> + Send + 'st
 struct WatchedRuntime {
     tokio: TokioRuntime,
     bridge: Arc<Bridge>,
+    steps: Arc<Steps>,
 }
 
 impl fmt::Debug for WatchedRuntime {
@@ -62,8 +64,8 @@ impl Runtime for WatchedRuntime {
         self.tokio.new_timer(when)
     }
 
-    fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) {
-        spawn(&self.bridge, future);
+    fn spawn(&self, future: Driver) {
+        spawn(&self.bridge, self.steps.drive(future));
     }
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
@@ -128,11 +130,12 @@ fn run(
         }
     };
     runtime.block_on(async {
-        let watched = WatchedRuntime { tokio: TokioRuntime, bridge: Arc::clone(&bridge) };
+        let steps = Arc::new(Steps::default());
+        let watched = WatchedRuntime { tokio: TokioRuntime, bridge: Arc::clone(&bridge), steps: Arc::clone(&steps) };
         match Endpoint::new(config, server, socket, Arc::new(watched)) {
             Ok(endpoint) => {
                 let _ = ready.send(Ok(()));
-                serve(endpoint, limits, &bridge, inbox).await;
+                serve(endpoint, limits, steps, &bridge, inbox).await;
             }
             Err(error) => {
                 let _ = ready.send(Err(error));
@@ -147,12 +150,15 @@ fn run(
 async fn serve(
     endpoint: Endpoint,
     limits: HandshakeLimits,
+    steps: Arc<Steps>,
     bridge: &Arc<Bridge>,
     mut inbox: mpsc::UnboundedReceiver<Command>,
 ) {
     let pump = Arc::clone(bridge);
     spawn(bridge, async move { pump.pump().await });
-    spawn(bridge, accept(endpoint.clone(), limits, Arc::clone(bridge)));
+    let calling = Arc::clone(&steps);
+    spawn(bridge, async move { calling.call().await });
+    spawn(bridge, accept(endpoint.clone(), limits, steps, Arc::clone(bridge)));
     while let Some(command) = inbox.recv().await {
         match command {
             Command::Connect { ticket, remote, server_name, config } => {
@@ -174,14 +180,14 @@ async fn serve(
     }
 }
 
-async fn accept(endpoint: Endpoint, limits: HandshakeLimits, bridge: Arc<Bridge>) {
+async fn accept(endpoint: Endpoint, limits: HandshakeLimits, steps: Arc<Steps>, bridge: Arc<Bridge>) {
     let gate = HandshakeGate::new(limits);
     while let Some(incoming) = endpoint.accept().await {
         let address = incoming.remote_address();
         let remote = address_text(address);
         match gate.admit(address.ip(), incoming.remote_address_validated()) {
             Admission::Take(handshake) => {
-                spawn(&bridge, shake_hands(incoming, remote, handshake, Arc::clone(&bridge)));
+                spawn(&bridge, shake_hands(incoming, remote, handshake, Arc::clone(&steps), Arc::clone(&bridge)));
             }
             Admission::Retry => {
                 bridge.retries.fetch_add(1, Ordering::Relaxed);
@@ -205,9 +211,21 @@ fn refuse(bridge: &Bridge, incoming: Incoming, remote: String, code: i64, reason
     bridge.mailbox.notice(Notice::Refused { remote, code, reason });
 }
 
-async fn shake_hands(incoming: Incoming, remote: String, _handshake: Handshake, bridge: Arc<Bridge>) {
-    match timeout(HANDSHAKE_TIMEOUT, incoming.into_future()).await {
+async fn shake_hands(
+    incoming: Incoming,
+    remote: String,
+    _handshake: Handshake,
+    steps: Arc<Steps>,
+    bridge: Arc<Bridge>,
+) {
+    let place = Arc::new(Place::default());
+    let connecting = async {
+        steps.enter(&place).await;
+        steps.accept(&place, || incoming.accept())?.await
+    };
+    match timeout(HANDSHAKE_TIMEOUT, connecting).await {
         Ok(Ok(connection)) => {
+            place.complete();
             let connection = ConnectionShared::start(connection, &bridge);
             bridge.mailbox.notice(Notice::Accepted(connection));
         }
