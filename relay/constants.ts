@@ -60,6 +60,8 @@ export const ADMIN_SESSIONS_LISTED = 1_000;
 
 /** From the end of the handshake to the control request: three lost flights on a slow path. Milliseconds. */
 export const CONTROL_TIMEOUT_MS = 10_000;
+/** Connections that have come and were not looked at yet: as many as may shake hands at once (`--max-handshakes`). */
+export const MAX_ARRIVALS = 1024;
 /** Connections of one client without a session: an agent has one, and one more while it moves. */
 export const MAX_CLIENT_WAITING = 8;
 /** Connections without a session in all: each may hold memory for `CONTROL_TIMEOUT_MS`. */

@@ -28,6 +28,7 @@ import { unixMs } from "../shared/units.ts";
 import { Acceptor } from "./acceptor.ts";
 import { buildAdmin } from "./admin.ts";
 import { Answers } from "./answers.ts";
+import { Arrivals } from "./arrivals.ts";
 import { AuditLog } from "./audit-log.ts";
 import { CLOSE_TIMEOUT_MS, HOUSEKEEPING_MS } from "./constants.ts";
 import { COUNTER, Counters, handshakeRefusalReason } from "./counters.ts";
@@ -242,7 +243,8 @@ class Relay {
     });
     this.#endpoint = endpoint;
     this.#closers.push(() => endpoint.close(CLOSE_CODE.DRAINING, "the relay is going down"));
-    endpoint.onConnection = (quic) => acceptor.accept(quic);
+    const arrivals = new Arrivals((quic) => acceptor.accept(quic));
+    endpoint.onConnection = (quic) => arrivals.add(quic);
     endpoint.onRefused = (refusal) => this.#refused(refusal, audit);
     return endpoint;
   }
