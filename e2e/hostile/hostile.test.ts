@@ -5,13 +5,17 @@
  *                                                   ├─ relay ── target-a (echo, HTTP)
  *   agent-2 (`peer.ts`: the attack) ────────────────┘
  *
- * While an attack runs and after it, the neighbour loses nothing, the relay is ready, and its memory stays
- * within a bound.
+ * While an attack runs and after it, the neighbour loses nothing, its ping is within three times what it is without
+ * one, the relay is ready, and its memory stays within a bound.
+ *
+ * The attacker stands for another machine: it runs when nothing else wants the processor (SCHED_IDLE, sched(7)), so what
+ * the neighbour feels is what the relay does, and not that they share this one.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { waitFor } from "../harness/process.ts";
 import { Certificates, openAgent, RelayProcess } from "../harness/product.ts";
 import { layTopology, RELAY, TARGET_A } from "../harness/topology.ts";
@@ -32,12 +36,19 @@ clients:
 `;
 /** How much the relay's resident memory may grow over the whole suite, in bytes. */
 const MEMORY_GROWTH_BYTES = 192 * 1024 * 1024;
+/** How much slower the neighbour's 99th percentile may become. */
+const SLOWER = 3;
+/** Quieter than this, milliseconds, the idle one is not taken: a wake-up of a virtual processor costs as much. */
+const QUIET_P99_MS = 1;
+/** An attack is repeated for so long, milliseconds: some 200 pings, or the 99th percentile means nothing. */
+const ATTACKED_MS = 1_000;
+/** How long the neighbour is watched without one, milliseconds: some 600 pings. */
+const IDLE_MS = 3_000;
 /**
- * The slowest 99th percentile of the neighbour's pings, in milliseconds. It guards against a relay that stalls; attacker,
- * relay and neighbour may share two busy cores here, so the figures to read are those that each test prints, and those of
- * `bench/hostility.ts`.
+ * What others do on this machine slows pings, too, for a while: an attack has so many runs, and between them the
+ * neighbour is watched without one again.
  */
-const PING_P99_MS = 2_000;
+const RUNS = 3;
 const ATTACK_TIMEOUT_MS = 120_000;
 const skip = process.getuid?.() === 0 ? false : "network namespaces need root";
 
@@ -46,6 +57,8 @@ describe("hostile peers", { skip }, () => {
   let certificates: Certificates;
   let relay: RelayProcess;
   let memoryBefore = 0;
+  /** The neighbour's 99th percentile before the first attack, milliseconds. */
+  let quietMs = 0;
 
   before(async () => {
     network = layTopology("hostile");
@@ -60,40 +73,62 @@ describe("hostile peers", { skip }, () => {
     relay = new RelayProcess(network.relay, { certificates, policy: POLICY });
     await relay.start();
     await openAgent(network.agents[0], { certificates, name: "client-1" });
-    const idle = await new Neighbour(network.agents[0], TARGET_A.ipv4).finish();
-    assertUnharmed(idle);
+    quietMs = await watchIdle();
     memoryBefore = residentBytes(relay.service.pid);
-    console.log(`idle: ${summary(idle)}, ${Math.round(memoryBefore / 2 ** 20)} MiB`);
   });
 
   after(() => network.close());
 
   for (const attack of ATTACKS) {
     test(attack.name, async () => {
-      const before = await relay.metrics();
-      const neighbour = new Neighbour(network.agents[0], TARGET_A.ipv4);
-      const report = await run(attack);
-      const experience = await neighbour.finish();
-      const memory = residentBytes(relay.service.pid);
-      console.log(`${attack.name}: ${summary(experience)}, ${Math.round(memory / 2 ** 20)} MiB`);
+      let quiet = quietMs;
+      for (let runs = 1, slower = Infinity; slower > SLOWER; runs++) {
+        assert.ok(runs <= RUNS, `the neighbour's ping became ${slower} times slower`);
+        if (runs > 1) quiet = Math.max(quiet, await watchIdle());
+        const experience = await suffer(attack);
+        slower = experience.p99Ms / quiet;
+        const memory = residentBytes(relay.service.pid);
+        console.log(`${attack.name}: ${summary(experience)}: ${slower.toFixed(1)} times idle, ${mebibytes(memory)}`);
+        assertUnharmed(experience);
+        assert.notEqual(await relay.get("/readyz"), undefined);
+        assert.ok(memory - memoryBefore < MEMORY_GROWTH_BYTES, `${memory} bytes, ${memoryBefore} before the suite`);
+      }
+    });
+  }
 
+  /** The neighbour's 99th percentile, milliseconds. */
+  async function watchIdle(): Promise<number> {
+    const neighbour = new Neighbour(network.agents[0], TARGET_A.ipv4);
+    await pause(IDLE_MS);
+    const idle = await neighbour.finish();
+    console.log(`idle: ${summary(idle)}`);
+    assertUnharmed(idle);
+    return Math.max(QUIET_P99_MS, idle.p99Ms);
+  }
+
+  /** What the neighbour saw while the attack ran, again and again, and came to what it has to come to. */
+  async function suffer(attack: Attack): Promise<Experience> {
+    const before = await relay.metrics();
+    const neighbour = new Neighbour(network.agents[0], TARGET_A.ipv4);
+    for (const until = performance.now() + ATTACKED_MS; performance.now() < until;) {
+      const report = await run(attack);
       assert.equal(report.closed?.code, attack.closes, JSON.stringify(report));
       if (attack.statuses !== undefined) assert.deepEqual(report.statuses, attack.statuses);
       if (attack.echoes !== undefined) assert.equal(report.echoes > 0 ? "some" : "none", attack.echoes);
-      for (const [name, least] of Object.entries(attack.counts ?? {})) {
-        await waitFor(`${name} grows by ${least}`, async () => {
-          return ((await relay.metrics()).get(name) ?? 0) - (before.get(name) ?? 0) >= least;
-        });
-      }
-      assertUnharmed(experience);
-      assert.notEqual(await relay.get("/readyz"), undefined);
-      assert.ok(memory - memoryBefore < MEMORY_GROWTH_BYTES, `${memory} bytes, ${memoryBefore} before the suite`);
-    });
+    }
+    const experience = await neighbour.finish();
+    for (const [name, least] of Object.entries(attack.counts ?? {})) {
+      await waitFor(`${name} grows by ${least}`, async () => {
+        return ((await relay.metrics()).get(name) ?? 0) - (before.get(name) ?? 0) >= least;
+      });
+    }
+    return experience;
   }
 
   async function run(attack: Attack): Promise<AttackReport> {
     const file = (name: string): string => join(certificates.folder, name);
     const argv = [
+      ...["chrt", "--idle", "0"],
       ...[process.execPath, join(import.meta.dirname, "peer.ts"), attack.name, `${RELAY.ipv4}:4433`, RELAY.ipv4],
       ...[file("mallory.pem"), file("mallory-key.pem"), file("ca.pem")],
     ];
@@ -106,11 +141,14 @@ function assertUnharmed(experience: Experience): void {
   assert.ok(experience.sent > 0, said);
   assert.equal(experience.lost, 0, said);
   assert.ok(experience.downloadIsRight, said);
-  assert.ok(experience.p99Ms < PING_P99_MS, said);
 }
 
 function summary({ sent, lost, p50Ms, p99Ms }: Experience): string {
   return `${lost} of ${sent} pings lost, p50 ${p50Ms} ms, p99 ${p99Ms} ms`;
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.round(bytes / 2 ** 20)} MiB`;
 }
 
 /** VmRSS (proc_pid_status(5)). */

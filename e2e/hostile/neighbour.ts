@@ -1,12 +1,12 @@
 /**
- * A well-behaved agent's view of the relay while another peer attacks it: a ping every 20 ms and a download,
+ * A well-behaved agent's view of the relay while another peer attacks it: a ping every 5 ms and a download,
  * from the beginning of the attack to its end.
  */
 import { contentSha256 } from "../harness/content.ts";
 import type { Namespace } from "../harness/namespace.ts";
 import type { Service } from "../harness/process.ts";
 
-const PING_INTERVAL_S = 0.02;
+const PING_INTERVAL_S = 0.005;
 const DOWNLOAD_BYTES = 5_000_000;
 /** Below what the tunnel carries, so that the ping measures the relay and not the download's queue: bytes a second. */
 const DOWNLOAD_RATE = "10M";
