@@ -44,7 +44,8 @@ import {
 } from "./constants.ts";
 import { Downlink } from "./downlink.ts";
 import { AgentRoutes } from "./routes.ts";
-import { AgentSession, SessionRefused } from "./session.ts";
+import { SessionRefused } from "./connect-request.ts";
+import { AgentSession } from "./session.ts";
 import { Uplink } from "./uplink.ts";
 
 /** Runs until SIGINT or SIGTERM, then puts the machine back as it was. Rejects when it cannot start at all. */

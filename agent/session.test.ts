@@ -20,9 +20,11 @@ import { CapsuleChannel } from "../shared/tunnel/capsule-channel.ts";
 import { CAPSULE_ADDRESS_ASSIGN, SLAB_HEADROOM } from "../shared/tunnel/constants.ts";
 import { LanePump } from "../shared/tunnel/lane-pump.ts";
 import { encodeRouteAdvertisement } from "../shared/tunnel/route-capsule.ts";
+import { RunList } from "../shared/tunnel/run-list.ts";
 import { unixMs } from "../shared/units.ts";
+import { SessionRefused } from "./connect-request.ts";
 import { Downlink } from "./downlink.ts";
-import { AgentSession, SessionRefused } from "./session.ts";
+import { AgentSession } from "./session.ts";
 
 const AUTHORITY = "relay.example:4433";
 const TLS: LoadedTls = {
@@ -177,6 +179,58 @@ describe("a session that opens", () => {
     }
     await until("the packets", () => world.tun.written.length === 2);
     assert.deepEqual(world.tun.written, [packet, packet]);
+  });
+});
+
+describe("a relay that takes lanes on demand", () => {
+  const packet = ipv4({ payload: udp(53, 1) });
+  const send = (session: AgentSession, lane: number, count: number): void => {
+    const frames = framed(Array.from({ length: count }, () => packet));
+    const slab = new Uint8Array(SLAB_HEADROOM + frames.length);
+    slab.set(frames, SLAB_HEADROOM);
+    const runs = new RunList();
+    runs.add(SLAB_HEADROOM, slab.length);
+    assert.equal(session.senders[lane]!.send(slab, runs), 0);
+  };
+  const paths = (): (string | undefined)[] => world.lanes.map((lane) => lane.field(":path"));
+  const openOnDemand = (): Promise<AgentSession> => {
+    world = new World();
+    world.onControl = (stream) => {
+      stream.respond(200, [...GRANTED, ["zgate-lane-opening", "on-demand"]]);
+      world.say(ADDRESSES, ROUTES);
+    };
+    return world.open();
+  };
+
+  test("gets the first one with the session, and another one with its first frame", async () => {
+    const session = await openOnDemand();
+    assert.deepEqual(paths(), ["/lane/0"]);
+    const body = new Uint8Array(4096);
+    let bytes = 0;
+    // Frames come before the answer, which waits for them.
+    world.onLane = (stream) => {
+      const read = (): void => {
+        for (let got = 1; got > 0; bytes += Math.max(0, got)) got = stream.readBody(body, bytes, body.length);
+        if (bytes === 2 * framed([packet]).length && stream.status === 0) stream.respond(200);
+      };
+      stream.onReadable = read;
+      read();
+    };
+    send(session, 1, 1);
+    send(session, 1, 1);
+    assert.equal(session.senders[1]!.congested, true);
+    await until("both frames", () => bytes === 2 * framed([packet]).length);
+    assert.equal(session.senders[1]!.congested, false);
+    assert.deepEqual(paths(), ["/lane/0", "/lane/1"]);
+    assert.deepEqual(Buffer.from(body.subarray(0, bytes)), Buffer.from(framed([packet, packet])));
+  });
+
+  test("and refuses one: the session ends", async () => {
+    const session = await openOnDemand();
+    world.onLane = (stream) => stream.respond(409, [["zgate-reason", "lane 1 is open already"]], { end: true });
+    send(session, 1, 1);
+    const { reason } = await session.closed;
+    assert.equal(reason, "lane 1: the relay refused the session with 409: lane 1 is open already");
   });
 });
 

@@ -6,8 +6,6 @@
  */
 import { ZgateError } from "../shared/errors.ts";
 import type { Http3Connection } from "../shared/http3/connection.ts";
-import { fieldValue } from "../shared/http3/fields.ts";
-import type { Field } from "../shared/http3/fields.ts";
 import { HTTP3_CODE } from "../shared/http3/spec.ts";
 import type { Http3Stream } from "../shared/http3/stream.ts";
 import { readWholeBody } from "../shared/http3/whole-body.ts";
@@ -20,36 +18,20 @@ import type { LoadedTls } from "../shared/pki/tls-files.ts";
 import { decodeAddressAssign } from "../shared/tunnel/address-capsule.ts";
 import { CapsuleChannel } from "../shared/tunnel/capsule-channel.ts";
 import { CAPSULE_ADDRESS_ASSIGN, CAPSULE_ROUTE_ADVERTISEMENT } from "../shared/tunnel/constants.ts";
-import type { LanePump } from "../shared/tunnel/lane-pump.ts";
 import { LaneSender } from "../shared/tunnel/lane-sender.ts";
-import { maxFrameLength, readAgreement, requestFields } from "../shared/tunnel/negotiation.ts";
+import { lanesOnDemand, readAgreement, requestFields } from "../shared/tunnel/negotiation.ts";
 import type { SessionAgreement, SessionWish } from "../shared/tunnel/negotiation.ts";
-import { CONNECT_IP_PATH, lanePath } from "../shared/tunnel/request-path.ts";
+import { CONNECT_IP_PATH } from "../shared/tunnel/request-path.ts";
 import { decodeRouteAdvertisement } from "../shared/tunnel/route-capsule.ts";
+import { checkStatus, connectFields } from "./connect-request.ts";
 import { ASSIGN_TIMEOUT_MS } from "./constants.ts";
-import type { Downlink } from "./downlink.ts";
+import { Lane } from "./lane.ts";
+import type { LaneOptions } from "./lane.ts";
 
-/** The relay answered the control request with something else than 200. */
-export class SessionRefused extends ZgateError {
-  readonly status: number;
-  /** What `retry-after` says, in milliseconds. */
-  readonly retryAfterMs: number | undefined;
-
-  constructor(status: number, reason: string, retryAfterMs: number | undefined) {
-    super("ZG_SESSION_REFUSED", `the relay refused the session with ${status}: ${reason}`);
-    this.status = status;
-    this.retryAfterMs = retryAfterMs;
-  }
-}
-
-export interface SessionOptions {
-  /** `host:port`, for `:authority`. */
-  readonly authority: string;
+export interface SessionOptions extends LaneOptions {
   /** What the connection was made with. */
   readonly tls: LoadedTls;
   readonly wish: SessionWish;
-  readonly pump: LanePump;
-  readonly downlink: Downlink;
   /** The relay advertised other routes, after the session opened. */
   readonly onRoutes: (routes: readonly Prefix[]) => void;
 }
@@ -155,46 +137,13 @@ async function openParts(http3: Http3Connection, options: SessionOptions): Promi
     throw new ZgateError("ZG_CONNECT_FAILED", `${options.authority} offers no lanes: it is a plain RFC 9484 proxy`);
   }
   const assigned = await readControl(http3, control);
-  const senders = await Promise.all(
-    Array.from({ length: agreement.lanes }, (_, lane) => openLane(http3, lane, agreement, options)),
-  );
+  const lanes = Array.from({ length: agreement.lanes }, (_, lane) => new Lane(http3, lane, agreement, options));
+  const first = lanesOnDemand(control.response) ? lanes.slice(0, 1) : lanes;
+  await Promise.all(first.map((lane) => lane.open()));
+  const senders = lanes.map((lane) => new LaneSender(lane));
   // Whoever opens the session knows it from the next event on: what was advertised until now is its beginning.
   assigned.onRoutes = options.onRoutes;
   return { addresses: assigned.addresses, routes: assigned.routes, agreement, senders };
-}
-
-function connectFields(protocol: string, authority: string, path: string): Field[] {
-  return [
-    [":method", "CONNECT"],
-    [":protocol", protocol],
-    [":scheme", "https"],
-    [":authority", authority],
-    [":path", path],
-  ];
-}
-
-function checkStatus(stream: Http3Stream): void {
-  const status = Number(fieldValue(stream.response, ":status"));
-  if (status === 200) return;
-  const reason = fieldValue(stream.response, "zgate-reason") ?? "it gave no reason";
-  const retryAfter = Number(fieldValue(stream.response, "retry-after"));
-  throw new SessionRefused(status, reason, Number.isFinite(retryAfter) ? retryAfter * 1000 : undefined);
-}
-
-async function openLane(
-  http3: Http3Connection,
-  lane: number,
-  agreement: SessionAgreement,
-  { authority, pump, downlink }: SessionOptions,
-): Promise<LaneSender> {
-  const stream = await http3.request(connectFields("zgate-lane", authority, lanePath(lane)));
-  checkStatus(stream);
-  pump.attach(stream, maxFrameLength(agreement), {
-    frames: downlink.writerFor(agreement),
-    ended: (reason) => http3.close(HTTP3_CODE.H3_NO_ERROR, `lane ${lane}: ${reason}`),
-    broken: (reason) => http3.close(HTTP3_CODE.H3_MESSAGE_ERROR, `lane ${lane}: ${reason}`),
-  });
-  return new LaneSender(stream);
 }
 
 /** Follows the control stream; resolves when both addresses and routes have come for the first time. */

@@ -3,7 +3,7 @@
  *
  *   node bench/idle-sessions.ts HOST:PORT FOLDER COUNT…     FOLDER: `idle-0.pem`, `idle-0-key.pem`, …, `ca.pem`
  *
- * It opens the first COUNT sessions, each with the lanes that an agent asks for, and prints the milliseconds
+ * It opens the first COUNT sessions, each with the lanes that an agent opens, and prints the milliseconds
  * that it took; the next COUNT when SIGUSR2 comes. SIGTERM ends all of them.
  */
 import { once } from "node:events";

@@ -27,6 +27,8 @@ export class LaneCarrier implements Carrier {
   /** Lanes that have frames since the last `flush`. */
   readonly #touched: number[] = [];
   #open = 0;
+  /** The lane that was opened first: what is for a lane that is not open goes there. */
+  #first = 0;
 
   constructor(lanes: number) {
     this.#senders = Array.from({ length: lanes });
@@ -43,12 +45,13 @@ export class LaneCarrier implements Carrier {
   }
 
   openLane(lane: number, sender: LaneSender): void {
+    if (this.#open === 0) this.#first = lane;
     this.#senders[lane] = sender;
     this.#open++;
   }
 
   add(view: PacketView, _slab: Uint8Array, from: number, to: number): void {
-    const lane = laneOf(view, this.#senders.length);
+    const lane = this.#laneFor(view);
     const runs = (this.#runs[lane] ??= new RunList());
     if (runs.count === 1) this.#touched.push(lane);
     runs.add(from, to);
@@ -69,6 +72,11 @@ export class LaneCarrier implements Carrier {
   sendNow(view: PacketView, slab: Uint8Array, from: number, to: number): boolean {
     single.clear();
     single.add(from, to);
-    return this.#senders[laneOf(view, this.#senders.length)]?.send(slab, single) === 0;
+    return this.#senders[this.#laneFor(view)]?.send(slab, single) === 0;
+  }
+
+  #laneFor(view: PacketView): number {
+    const lane = laneOf(view, this.#senders.length);
+    return this.#senders[lane] === undefined ? this.#first : lane;
   }
 }

@@ -25,7 +25,7 @@ import { PeerStreams } from "./peer-streams.ts";
 import { systemSchedule, type Schedule } from "./schedule.ts";
 import type { Http3Settings } from "./settings.ts";
 import { HTTP3_CODE, http3CodeName } from "./spec.ts";
-import type { MessageOptions, StreamOwner } from "./stream-owner.ts";
+import type { RequestOptions, StreamOwner } from "./stream-owner.ts";
 import { Http3Stream } from "./stream.ts";
 
 export interface Http3Limits {
@@ -117,7 +117,7 @@ export class Http3Connection {
    * (the peer's or our own stream error) or another `ZgateError` (no connection, GOAWAY, extended CONNECT not
    * offered, no answer in time); with a `TypeError` when `fields` are no well-formed request.
    */
-  async request(fields: Fields, options: MessageOptions = {}): Promise<Http3Stream> {
+  async request(fields: Fields, options: RequestOptions = {}): Promise<Http3Stream> {
     if (this.role === "server") throw new TypeError("a server makes no requests");
     const wrong = malformation("request", fields);
     if (wrong !== undefined) throw new TypeError(`request: ${wrong}`);
@@ -133,6 +133,7 @@ export class Http3Connection {
       this.#streams.set(stream.id, stream);
       deadline.expired.catch((late: Error) => stream.cancel(late));
       stream.send(fields, options);
+      options.onSent?.(stream);
       await stream.answered;
       return stream;
     } finally {

@@ -30,3 +30,8 @@ export interface MessageOptions {
   /** Nothing follows. */
   readonly end?: boolean;
 }
+
+export interface RequestOptions extends MessageOptions {
+  /** HEADERS are sent: body of a tunnel may follow before the answer comes. */
+  readonly onSent?: (stream: Http3Stream) => void;
+}

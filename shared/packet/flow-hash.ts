@@ -50,6 +50,22 @@ export function flowHash(tuple: FlowTuple, seed: number): number {
   return finish(hash);
 }
 
+/** As `flowHash`, but the same for both directions of a flow: of sums instead of what is added. */
+export function laneHash(tuple: FlowTuple, seed: number): number {
+  let hash = seed ^ tuple.version;
+  if (tuple.version === 6) {
+    hash = mix(hash, (tuple.src0 + tuple.dst0) | 0);
+    hash = mix(hash, (tuple.src1 + tuple.dst1) | 0);
+    hash = mix(hash, (tuple.src2 + tuple.dst2) | 0);
+  }
+  hash = mix(hash, (tuple.src3 + tuple.dst3) | 0);
+  if (!tuple.isFragment) {
+    hash = mix(hash, tuple.srcPort + tuple.dstPort);
+    hash = mix(hash, (tuple.icmpId << 8) | tuple.protocol);
+  }
+  return finish(hash);
+}
+
 /** One round of MurmurHash3 x86_32, on signed numbers for the same reason. */
 export function mix(hash: number, word: number): number {
   let k = Math.imul(word, 0xcc9e2d51);

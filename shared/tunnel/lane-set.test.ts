@@ -95,6 +95,24 @@ describe("LaneSet", () => {
     assert.equal(countFrames(slab, 16, slab.length), 3);
   });
 
+  test("both directions of a flow share a lane, and flows spread over the lanes", () => {
+    const view = new PacketView();
+    const lane = (packet: Uint8Array): number => {
+      assert.ok(view.parse(packet, 0, packet.length));
+      return laneOf(view, 8);
+    };
+    for (const packet of [ipv4, ipv6]) {
+      const [one, other] = packet === ipv4 ? ["10.77.0.2", "192.0.2.9"] : ["fd77::2", "2001:db8::9"];
+      const used = new Set<number>();
+      for (let port = 40_000; port < 40_200; port++) {
+        const there = lane(packet({ src: one!, dst: other!, payload: udp(port, 443) }));
+        assert.equal(lane(packet({ src: other!, dst: one!, payload: udp(443, port) })), there);
+        used.add(there);
+      }
+      assert.equal(used.size, 8);
+    }
+  });
+
   test("all fragments of a datagram share a lane", () => {
     const view = new PacketView();
     const lanes = [

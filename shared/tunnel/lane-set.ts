@@ -2,7 +2,7 @@
  * Which lane each frame of a slab goes to: one pass over the slab, packet header, hash of the flow, and the
  * lane's list of runs. A lost QUIC packet then holds up only the flows of its own lane.
  */
-import { flowHash } from "../packet/flow-hash.ts";
+import { laneHash } from "../packet/flow-hash.ts";
 import type { FlowTuple } from "../packet/flow-hash.ts";
 import type { PacketView } from "../packet/view.ts";
 import { FRAME_HEADER, MAX_LANES } from "./constants.ts";
@@ -12,9 +12,12 @@ import { RunList } from "./run-list.ts";
 /** No secret is needed: whoever chooses flows that meet on a lane holds up only himself. */
 const LANE_SEED = 0x7a67_6174;
 
-/** The lane of a flow, from 0 to `lanes - 1`. All fragments of a datagram get the same one. */
+/**
+ * The lane of a flow, from 0 to `lanes - 1`, the same for both directions, so that the answers find the lane open that
+ * the agent opened for the flow. All fragments of a datagram get the same one.
+ */
 export function laneOf(tuple: FlowTuple, lanes: number): number {
-  return lanes === 1 ? 0 : Math.floor(((flowHash(tuple, LANE_SEED) >>> 0) * lanes) / 2 ** 32);
+  return lanes === 1 ? 0 : Math.floor(((laneHash(tuple, LANE_SEED) >>> 0) * lanes) / 2 ** 32);
 }
 
 export class LaneSet {

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { ZgateError } from "../errors.ts";
 import type { Field } from "../http3/fields.ts";
 import { tunMtu } from "../units.ts";
-import { answerFields, maxFrameLength, negotiate, readAgreement, requestFields } from "./negotiation.ts";
+import { answerFields, lanesOnDemand, maxFrameLength, negotiate, readAgreement, requestFields } from "./negotiation.ts";
 import type { SessionOffer, SessionWish } from "./negotiation.ts";
 import { parseItem } from "./structured-field.ts";
 
@@ -72,9 +72,12 @@ describe("negotiate", () => {
     assert.deepEqual(answer, [
       ["zgate-lanes", "8"],
       ["zgate-mtu", "1400"],
+      ["zgate-lane-opening", "on-demand"],
       ["zgate-offload", "gso"],
     ]);
     assert.deepEqual(readAgreement(answer, wish), result.agreement);
+    assert.equal(lanesOnDemand(answer), true);
+    assert.equal(lanesOnDemand([["zgate-lanes", "8"]]), false);
   });
 
   const agreed: { name: string; fields: Field[]; offer: SessionOffer; lanes: number; offload: string }[] = [

@@ -55,6 +55,8 @@ const LANES = "zgate-lanes";
 const OFFLOAD = "zgate-offload";
 const VERSION = "zgate-version";
 const MTU = "zgate-mtu";
+const LANE_OPENING = "zgate-lane-opening";
+const ON_DEMAND = "on-demand";
 
 /** The fields of the agent's request. */
 export function requestFields(wish: SessionWish): Field[] {
@@ -86,6 +88,7 @@ export function negotiate(fields: Fields, offer: SessionOffer): NegotiationResul
 export function answerFields(agreement: SessionAgreement): Field[] {
   if (agreement.lanes === 0) return [];
   const fields: Field[] = [integerField(LANES, agreement.lanes), integerField(MTU, agreement.mtu)];
+  fields.push(tokenField(LANE_OPENING, ON_DEMAND));
   if (agreement.offload !== "none") fields.push(tokenField(OFFLOAD, agreement.offload));
   return fields;
 }
@@ -113,6 +116,11 @@ export function readAgreement(fields: Fields, wish: SessionWish): SessionAgreeme
       throw new ZgateError("ZG_NEGOTIATION", `the relay's answer cannot be: ${error.message}`);
     throw error;
   }
+}
+
+/** The relay's 200 lets the agent open a lane when it needs it; any other wants all of them before the first frame. */
+export function lanesOnDemand(fields: Fields): boolean {
+  return fieldValue(fields, LANE_OPENING) === ON_DEMAND;
 }
 
 /** The longest frame of a lane, without its length field, in bytes. */
