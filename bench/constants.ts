@@ -20,6 +20,11 @@ export const UDP_SEARCH_STEPS = 6;
 export const UDP_RATE_RANGE = { low: 8_000, high: 512_000 } as const;
 /** The loss below which a UDP rate counts as carried. */
 export const UDP_LOSS_LIMIT = 0.01;
+/**
+ * Echo requests before those that count, for every peer alike: a tunnel in use, not one that has just come up. Ours
+ * compiles its packet path in the first few hundred packets.
+ */
+export const PING_WARM_UP = { count: 500, intervalSeconds: 0.002 } as const;
 /** Echo requests of one idle measurement, and the pause between two, in seconds. */
 export const PING_IDLE = { count: 200, intervalSeconds: 0.01 } as const;
 /** Echo requests beside a load: as long as the load less its start. */

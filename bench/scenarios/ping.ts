@@ -8,6 +8,7 @@ import {
   PING_LOADED,
   PING_LOAD_LEAD_MS,
   PING_LOAD_SECONDS,
+  PING_WARM_UP,
 } from "../constants.ts";
 import { transferTcp } from "../iperf.ts";
 import { pingTimes } from "../ping.ts";
@@ -22,7 +23,10 @@ export function idlePingScenario(peers: readonly string[]): Scenario {
     peers,
     path: undefined,
     rounds: BAR_ROUNDS,
-    measure: async ({ site }) => sampleOf(await pingTimes(site, PING_IDLE.count, PING_IDLE.intervalSeconds)),
+    async measure({ site }) {
+      await pingTimes(site, PING_WARM_UP.count, PING_WARM_UP.intervalSeconds);
+      return sampleOf(await pingTimes(site, PING_IDLE.count, PING_IDLE.intervalSeconds));
+    },
   };
 }
 
