@@ -12,6 +12,7 @@
 mod bridge;
 mod connection;
 mod endpoint;
+mod half;
 mod handshakes;
 mod identity;
 mod lib_alias;

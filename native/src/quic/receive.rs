@@ -3,13 +3,15 @@
 //! The task stops pulling while the queue is full, so that QUIC's own flow control holds the peer back.
 
 use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
+use std::task::Waker;
 
 use bytes::Bytes;
 
 use crate::constants::{CHUNKS_PER_READ, RECEIVE_LOW_WATER_DIVISOR, STREAM_RECEIVE_QUEUE};
 use crate::quic::bridge::Bridge;
+use crate::quic::half::{LastWord, Sleeps, found};
 use crate::quic::lib_alias::{ReadError, RecvStream, VarInt};
 use crate::quic::mailbox::{EDGE_READABLE, lock};
 use crate::quic::queue::ByteQueue;
@@ -36,6 +38,12 @@ struct State {
     /// The task, while it waits for room or for `stop`.
     sleeper: Option<Waker>,
     waits_for_room: bool,
+}
+
+impl Sleeps for State {
+    fn sleeper(&mut self) -> &mut Option<Waker> {
+        &mut self.sleeper
+    }
 }
 
 #[derive(Default)]
@@ -118,71 +126,45 @@ impl ReceiveHalf {
 
     /// Resolves when the queue has room; with a code when the stream is to be stopped.
     async fn room(&self) -> Option<VarInt> {
-        poll_fn(|context| {
-            let mut state = lock(&self.state);
-            if let Some(code) = state.stop {
-                return Poll::Ready(Some(code));
+        found(&self.state, |state| match state.stop {
+            Some(code) => Some(Some(code)),
+            None if state.queue.len() < STREAM_RECEIVE_QUEUE => Some(None),
+            None => {
+                state.waits_for_room = true;
+                None
             }
-            if state.queue.len() < STREAM_RECEIVE_QUEUE {
-                return Poll::Ready(None);
-            }
-            state.waits_for_room = true;
-            state.sleeper = Some(context.waker().clone());
-            Poll::Pending
         })
         .await
     }
 
     /// Resolves when JavaScript called `stop`.
     async fn stopped(&self) -> VarInt {
-        poll_fn(|context| {
-            let mut state = lock(&self.state);
-            match state.stop {
-                Some(code) => Poll::Ready(code),
-                None => {
-                    state.sleeper = Some(context.waker().clone());
-                    Poll::Pending
-                }
-            }
-        })
-        .await
-    }
-}
-
-/// Whatever ends the task, the end of the runtime included, JavaScript gets its last edge.
-struct LastWord(Arc<StreamShared>);
-
-impl Drop for LastWord {
-    fn drop(&mut self) {
-        if let Some(half) = &self.0.receive {
-            half.end(End::Reset(None), &self.0);
-        }
+        found(&self.state, |state| state.stop).await
     }
 }
 
 /// The task of one receiving half.
 pub fn receive(source: RecvStream, stream: Arc<StreamShared>) -> impl Future<Output = ()> + Send {
-    let last_word = LastWord(stream);
-    async move { pull(source, &last_word.0).await }
+    let say = |stream: &StreamShared| {
+        if let Some(half) = &stream.receive {
+            half.end(End::Reset(None), stream);
+        }
+    };
+    let last_word = LastWord { stream, say };
+    async move { pull(source, &last_word.stream).await }
 }
 
 async fn pull(mut source: RecvStream, stream: &StreamShared) {
     let Some(half) = &stream.receive else { return };
-    let mut chunks: [Bytes; CHUNKS_PER_READ] = std::array::from_fn(|_| Bytes::new());
     loop {
         let stop = match half.room().await {
             Some(code) => Some(code),
             None => {
                 tokio::select! {
                     biased;
-                    result = source.read_chunks(&mut chunks) => match result {
-                        Ok(Some(count)) => {
-                            half.push(&chunks[..count], stream);
-                            // A chunk keeps its whole UDP datagram alive.
-                            chunks[..count].fill(Bytes::new());
-                            None
-                        }
-                        Ok(None) => return half.end(End::Finished, stream),
+                    result = take_chunks(&mut source, half, stream) => match result {
+                        Ok(true) => None,
+                        Ok(false) => return half.end(End::Finished, stream),
                         Err(ReadError::Reset(code)) => return half.end(End::Reset(Some(code)), stream),
                         Err(_) => return,
                     },
@@ -196,4 +178,27 @@ async fn pull(mut source: RecvStream, stream: &StreamShared) {
             return;
         }
     }
+}
+
+/// Moves what QUIC has into the queue, once there is something; false at the end of the stream.
+///
+/// The chunks are on the stack of one poll and not in the task, so that a stream that waits is small, and so
+/// that none keeps its whole UDP datagram alive. quinn's future has no state between two polls: dropping it
+/// leaves only the waker behind.
+fn take_chunks<'a>(
+    source: &'a mut RecvStream,
+    half: &'a ReceiveHalf,
+    stream: &'a StreamShared,
+) -> impl Future<Output = Result<bool, ReadError>> + 'a {
+    poll_fn(move |context| {
+        let mut chunks: [Bytes; CHUNKS_PER_READ] = std::array::from_fn(|_| Bytes::new());
+        let result = pin!(source.read_chunks(&mut chunks)).poll(context);
+        result.map(|result| {
+            let count = result?;
+            if let Some(count) = count {
+                half.push(&chunks[..count], stream);
+            }
+            Ok(count.is_some())
+        })
+    })
 }

@@ -1,16 +1,17 @@
 //! The sending half of a stream: `write` ─▶ chunk queue ─▶ QUIC, without another copy.
 
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
+use std::task::Waker;
 
 use bytes::Bytes;
 
 use crate::constants::SEND_LOW_WATER_DIVISOR;
 use crate::quic::bridge::Bridge;
 use crate::quic::connection::ConnectionShared;
+use crate::quic::half::{LastWord, Sleeps, found};
 use crate::quic::lib_alias::{SendStream, VarInt, WriteError};
 use crate::quic::mailbox::{EDGE_WRITABLE, lock};
 use crate::quic::stream::StreamShared;
@@ -34,6 +35,12 @@ struct State {
     sleeper: Option<Waker>,
     /// The task has nothing to do: a write has to wake it.
     idle: bool,
+}
+
+impl Sleeps for State {
+    fn sleeper(&mut self) -> &mut Option<Waker> {
+        &mut self.sleeper
+    }
 }
 
 #[derive(Default)]
@@ -128,55 +135,37 @@ impl SendHalf {
     }
 
     async fn work(&self) -> Work {
-        poll_fn(|context| {
-            let mut state = lock(&self.state);
+        found(&self.state, |state| {
             if let Some(code) = state.reset {
-                return Poll::Ready(Work::Reset(code));
+                return Some(Work::Reset(code));
             }
             if !state.chunks.is_empty() {
-                return Poll::Ready(Work::Chunks(state.chunks.drain(..).collect()));
+                return Some(Work::Chunks(state.chunks.drain(..).collect()));
             }
             if state.finished {
-                return Poll::Ready(Work::Finish);
+                return Some(Work::Finish);
             }
             state.idle = true;
-            state.sleeper = Some(context.waker().clone());
-            Poll::Pending
+            None
         })
         .await
     }
 
     /// Resolves when JavaScript called `reset`.
     async fn reset_asked(&self) -> VarInt {
-        poll_fn(|context| {
-            let mut state = lock(&self.state);
-            match state.reset {
-                Some(code) => Poll::Ready(code),
-                None => {
-                    state.sleeper = Some(context.waker().clone());
-                    Poll::Pending
-                }
-            }
-        })
-        .await
-    }
-}
-
-/// Whatever ends the task, the end of the runtime included, JavaScript gets its last edge.
-struct LastWord(Arc<StreamShared>);
-
-impl Drop for LastWord {
-    fn drop(&mut self) {
-        if let Some(half) = &self.0.send {
-            half.close(None, &self.0);
-        }
+        found(&self.state, |state| state.reset).await
     }
 }
 
 /// The task of one sending half.
 pub fn send(sink: SendStream, stream: Arc<StreamShared>) -> impl Future<Output = ()> + Send {
-    let last_word = LastWord(stream);
-    async move { push(sink, &last_word.0).await }
+    let say = |stream: &StreamShared| {
+        if let Some(half) = &stream.send {
+            half.close(None, stream);
+        }
+    };
+    let last_word = LastWord { stream, say };
+    async move { push(sink, &last_word.stream).await }
 }
 
 /// The stream counts as open until the peer has everything, so `stopped` is watched all the time, also while

@@ -47,11 +47,12 @@ impl StreamShared {
         let Some((sink, source)) = lock(&self.unstarted).take() else { return };
         let bridge = &self.connection.bridge;
         let _context = self.connection.runtime.enter();
+        // In boxes: a task keeps room for a future that it was given and again for the same future that it waits for.
         if let Some(source) = source {
-            spawn(bridge, receive(source, Arc::clone(self)));
+            spawn(bridge, Box::pin(receive(source, Arc::clone(self))));
         }
         if let Some(sink) = sink {
-            spawn(bridge, send(sink, Arc::clone(self)));
+            spawn(bridge, Box::pin(send(sink, Arc::clone(self))));
         }
     }
 }
