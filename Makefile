@@ -94,7 +94,7 @@ test-native: ## Tests in Rust: the addon, the benchmark's delay line
 	$(CARGO) test --release --locked $(DELAY_PROXY) --target-dir bench/out/delay-proxy
 
 .PHONY: interop
-interop: build ## HTTP/3 against aioquic, both ways
+interop: build ## HTTP/3 against aioquic, key exchange against quic-go, both ways
 	$(NODE) e2e/interop/run.ts
 
 .PHONY: e2e
