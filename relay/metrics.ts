@@ -28,7 +28,7 @@ export interface RelayGauges {
 /** Gauges of the relay: name, help, and how to read them. */
 const GAUGES: readonly (readonly [name: string, help: string, read: (gauges: RelayGauges) => number])[] = [
   ["zgate_sessions", "Sessions that are open", (gauges) => gauges.sessions],
-  ["zgate_lanes", "Lanes that are open", (gauges) => gauges.lanes],
+  ["zgate_lanes", "Lanes that the open sessions may use", (gauges) => gauges.lanes],
   ["zgate_flows", "Flows in the flow tables", (gauges) => gauges.flows],
   ["zgate_leases", "Tunnel addresses that are leased", (gauges) => gauges.leases],
   ["zgate_lease_capacity", "Tunnel addresses that can be leased", (gauges) => gauges.leaseCapacity],
