@@ -137,7 +137,10 @@ async function openParts(http3: Http3Connection, options: SessionOptions): Promi
     throw new ZgateError("ZG_CONNECT_FAILED", `${options.authority} offers no lanes: it is a plain RFC 9484 proxy`);
   }
   const assigned = await readControl(http3, control);
-  const lanes = Array.from({ length: agreement.lanes }, (_, lane) => new Lane(http3, lane, agreement, options));
+  const lane0 = new Lane(http3, 0, agreement, options, undefined);
+  const lanes = Array.from({ length: agreement.lanes }, (_, lane) =>
+    lane === 0 ? lane0 : new Lane(http3, lane, agreement, options, lane0),
+  );
   const first = lanesOnDemand(control.response) ? lanes.slice(0, 1) : lanes;
   await Promise.all(first.map((lane) => lane.open()));
   const senders = lanes.map((lane) => new LaneSender(lane));

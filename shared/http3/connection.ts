@@ -173,9 +173,13 @@ export class Http3Connection {
     return stream;
   }
 
+  /** A GOAWAY was exchanged: no new requests. */
+  get drained(): boolean {
+    return this.#lastRequestId !== Infinity;
+  }
+
   #refuseAfterGoaway(): void {
-    if (this.#lastRequestId !== Infinity)
-      throw new ZgateError("ZG_CONNECTION_CLOSED", "the peer takes no new requests (GOAWAY)");
+    if (this.drained) throw new ZgateError("ZG_CONNECTION_CLOSED", "the peer takes no new requests (GOAWAY)");
   }
 
   #responseDeadline(): { expired: Promise<never>; cancel: Cancel } {
