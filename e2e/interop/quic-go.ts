@@ -2,12 +2,14 @@
  * The program of `quic-go/`, built into `.venv/` of the repository by Go from the module proxy, whose content `go.sum`
  * pins.
  */
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { check, run } from "../harness/command.ts";
 
 const SOURCES = fileURLToPath(new URL("quic-go", import.meta.url));
 const PROGRAM = fileURLToPath(new URL("../../.venv/quic-go-peer", import.meta.url));
-/** The first Go that tells which group was negotiated (crypto/tls, ConnectionState.CurveID); older ones fetch it. */
+/** From 1.21 on, Go fetches the newer one that go.mod asks for: 1.25 is the first that tells the negotiated group. */
 const NEEDED = "Go 1.21 or later (https://go.dev/dl)";
 /** Go downloads and compiles some megabytes the first time. */
 const BUILD_TIMEOUT_MS = 300_000;
@@ -18,6 +20,7 @@ export async function quicGoPeer(): Promise<{ readonly program: string } | { rea
   if (version.code !== 0) return { missing: `needs ${NEEDED}` };
   const [, minor = "0"] = /^go1\.(\d+)/.exec(version.stdout) ?? [];
   if (Number(minor) < 21) return { missing: `needs ${NEEDED}, found ${version.stdout.trim()}` };
+  mkdirSync(dirname(PROGRAM), { recursive: true });
   await check(["go", "build", "-C", SOURCES, "-mod=readonly", "-trimpath", "-o", PROGRAM, "."], {
     timeoutMs: BUILD_TIMEOUT_MS,
   });
