@@ -63,3 +63,24 @@ test("a file is applied, or refused with its place; what is missing is waited fo
   assert.deepEqual([...live.current.clientNames], ["a", "c"]);
   live.close();
 });
+
+test("reloads run one after another, also after one whose listener failed", async () => {
+  const path = join(folder, "serial.yaml");
+  replace(path, `${HEAD}clients: { a: }\n`);
+  let fails = true;
+  const onReload = (): void => {
+    if (fails) throw new Error("the listener failed");
+  };
+  const live = await LivePolicy.open(path, { onSwap: () => {}, onReload });
+  await assert.rejects(live.reload("admin"), /the listener failed/);
+  fails = false;
+  const outcomes = await Promise.all([live.reload("admin"), live.reload("signal")]);
+  assert.deepEqual(
+    outcomes.map(({ applied, generation }) => [applied, generation]),
+    [
+      [true, 3],
+      [true, 4],
+    ],
+  );
+  live.close();
+});

@@ -70,7 +70,8 @@ export class LivePolicy {
 
   /** Loads the file again. Reloads run one after another; the last one sees the last file. */
   reload(trigger: ReloadTrigger): Promise<ReloadOutcome> {
-    const before = this.#reloading ?? Promise.resolve();
+    // After one that failed, too: its caller was told.
+    const before = Promise.allSettled([this.#reloading]);
     const run = before.then(() => this.#reload(trigger));
     this.#reloading = run;
     return run;
