@@ -11,7 +11,7 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
-import { messageOf, ZgateError } from "../shared/errors.ts";
+import { ZgateError } from "../shared/errors.ts";
 import { Http3Connection } from "../shared/http3/connection.ts";
 import { fieldValue } from "../shared/http3/fields.ts";
 import type { Field } from "../shared/http3/fields.ts";
@@ -19,7 +19,6 @@ import { HTTP3_CODE } from "../shared/http3/spec.ts";
 import type { Http3Stream } from "../shared/http3/stream.ts";
 import type { QuicConnection } from "../shared/native/quic.ts";
 import type { EnrolmentService } from "../shared/pki/enrolment-service.ts";
-import { clientIdentity } from "../shared/pki/identity.ts";
 import type { Identity } from "../shared/pki/identity.ts";
 import { answerFields, maxFrameLength, negotiate } from "../shared/tunnel/negotiation.ts";
 import type { SessionAgreement, SessionOffer } from "../shared/tunnel/negotiation.ts";
@@ -39,6 +38,7 @@ import { COUNTER, frameErrorCounter, handshakeCounter } from "./counters.ts";
 import type { CounterName, Counters } from "./counters.ts";
 import { DatagramCarrier } from "./datagram-carrier.ts";
 import { answerRenewal, isRenewal } from "./enrolment.ts";
+import { Identities } from "./identities.ts";
 import type { Lease, LeasePool } from "./lease-pool.ts";
 import type { LivePolicy } from "./live-policy.ts";
 import type { Revocations } from "./revocations.ts";
@@ -90,6 +90,7 @@ interface Visit {
 
 export class Acceptor {
   readonly #parts: AcceptorParts;
+  readonly #identities = new Identities();
   readonly #waiting = new WaitingConnections();
   /** Set when the relay goes down: nothing new is taken. */
   draining = false;
@@ -100,7 +101,7 @@ export class Acceptor {
 
   accept(quic: QuicConnection): void {
     this.#parts.counters.add(handshakeCounter(quic.keyExchangeGroup));
-    const identity = identityOf(quic);
+    const identity = this.#identities.of(quic.peerChainDer);
     const settled = this.#waiting.enter(typeof identity === "string" ? "" : identity.name);
     if (settled === undefined) {
       this.#parts.counters.add(COUNTER.sessionsRefused["over-limit"]);
@@ -266,16 +267,6 @@ type RefusedPart = "session" | "lane" | "renewal";
 function refusedPart(protocol: string | undefined): RefusedPart {
   if (protocol === undefined) return "renewal";
   return protocol === "zgate-lane" ? "lane" : "session";
-}
-
-function identityOf(quic: QuicConnection): Identity | string {
-  const leaf = quic.peerChainDer[0];
-  if (leaf === undefined) return "there is no client certificate";
-  try {
-    return clientIdentity(leaf);
-  } catch (error) {
-    return messageOf(error);
-  }
 }
 
 function agree(control: Http3Stream, offer: SessionOffer): SessionAgreement {

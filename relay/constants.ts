@@ -66,6 +66,8 @@ export const MAX_ARRIVALS = 1024;
 export const MAX_CLIENT_WAITING = 8;
 /** Connections without a session in all: each may hold memory for `CONTROL_TIMEOUT_MS`. */
 export const MAX_WAITING = 2048;
+/** Certificates whose identities are kept, at about 500 bytes: as many clients as a large relay has. */
+export const MAX_KNOWN_IDENTITIES = 4096;
 /**
  * Certificates of one session that have not expired: an agent renews after two thirds of their life and so has two; more
  * are asked for by somebody who wants the first one forgotten, or the ledger filled.
