@@ -20,6 +20,7 @@ import { stopSignal } from "../shared/host/stop-signal.ts";
 import { Http3Connection } from "../shared/http3/connection.ts";
 import { createLogger } from "../shared/logging.ts";
 import { openQuicEndpoint, openTun } from "../shared/native/addon.ts";
+import { ConnectFailure } from "../shared/native/connect-failure.ts";
 import type { CloseInfo, QuicEndpoint, TlsMaterial } from "../shared/native/quic.ts";
 import type { Tun } from "../shared/native/tun.ts";
 import { formatPrefix, parseAddress, parsePrefix } from "../shared/packet/address.ts";
@@ -45,6 +46,7 @@ import {
 import { Downlink } from "./downlink.ts";
 import { AgentRoutes } from "./routes.ts";
 import { SessionRefused } from "./connect-request.ts";
+import { attemptError, describeEnd } from "./session-end.ts";
 import { AgentSession } from "./session.ts";
 import { Uplink } from "./uplink.ts";
 
@@ -130,8 +132,9 @@ class Agent {
           return;
         }
         wait = this.#waitAfter(ended);
-        this.status.down(ended.reason);
-        this.#log.warn({ ...ended, waitMs: wait }, `session ended: ${describeEnd(ended)}`);
+        const why = describeEnd(ended, this.#config.keyExchange);
+        this.status.down(why);
+        this.#log.warn({ ...ended, waitMs: wait }, `session ended: ${why}`);
       } catch (error) {
         if (stop.aborted) return;
         wait = this.#waitAfterFailure(error);
@@ -179,6 +182,8 @@ class Agent {
       pump: this.#pump,
       downlink: this.#downlink,
       onRoutes: (advertised) => void this.#declare(session, relayAddress, advertised),
+    }).catch(async (error: unknown) => {
+      throw attemptError(error, await http3.closed, { remote, keyExchange: tls.material.keyExchange });
     });
     this.#session = session;
     this.status.up(session, http3.quic, remote);
@@ -199,7 +204,10 @@ class Agent {
   async #dial(remote: string, serverName: string, tls: TlsMaterial): Promise<Http3Connection> {
     const endpoint = await this.#endpointFor(remote.startsWith("[") ? 6 : 4);
     const timeout = sleep(CONNECT_TIMEOUT_MS, "late" as const, { ref: false });
-    const connecting = endpoint.connect(remote, serverName, tls);
+    const connecting = endpoint.connect(remote, serverName, tls).catch((error: unknown) => {
+      const end = error instanceof ConnectFailure ? error.end : undefined;
+      throw attemptError(error, end, { remote, keyExchange: tls.keyExchange });
+    });
     const first = await Promise.race([connecting, timeout]);
     if (first !== "late") return new Http3Connection(first, "client");
     void connecting.then((late) => late.close(0x100, "too late")).catch(() => undefined);
@@ -274,21 +282,4 @@ class Agent {
 
 function routePrefixes(route: string): readonly Prefix[] {
   return route === "default" ? [parsePrefix("0.0.0.0/0"), parsePrefix("::/0")] : [parsePrefix(route)];
-}
-
-/** A TLS alert A is 0x100 + A (RFC 9001 section 4.8); these are the ones that a person can do something about. */
-const ALERTS: ReadonlyMap<number, string> = new Map([
-  [42, "the relay cannot use this agent's certificate (bad_certificate)"],
-  [44, "this agent's certificate was revoked (certificate_revoked)"],
-  [45, "this agent's certificate has expired (certificate_expired)"],
-  [48, "this agent's certificate is of a CA that the relay does not trust (unknown_ca)"],
-  [116, "the relay demands a client certificate (certificate_required)"],
-]);
-
-function describeEnd(end: CloseInfo): string {
-  const alert = end.source === "peer-transport" ? ALERTS.get(end.code - 0x100) : undefined;
-  if (alert !== undefined) return alert;
-  if (end.source === "idle-timeout") return "the relay has been silent for too long";
-  if (end.source === "reset") return "the relay does not know this session any more: it was restarted";
-  return end.reason === "" ? `closed with code 0x${end.code.toString(16)}` : end.reason;
 }

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FAULT_TRUNCATED, PACKET_FAULTS } from "../shared/packet/fault.ts";
+import type { CloseSource } from "../shared/native/quic.ts";
+import { tlsRefusal } from "../shared/native/tls-refusal.ts";
 import { COUNTER, Counters, FAMILIES, handshakeCounter, handshakeRefusalReason, malformedCounter } from "./counters.ts";
 
 test("every counter has an index of its own, without holes", () => {
@@ -40,20 +42,22 @@ test("handshakes are counted by group and refusals by reason", () => {
   assert.equal(handshakeCounter("X25519MLKEM768"), COUNTER.handshakes.X25519MLKEM768);
   assert.equal(handshakeCounter("secp521r1"), COUNTER.handshakes.other);
   assert.equal(handshakeCounter("constructor"), COUNTER.handshakes.other);
-  const cases: readonly (readonly [code: number, reason: string])[] = [
-    [-1, "vanished"],
-    [0x02, "over-limit"],
-    [0x174, "no-certificate"],
-    [0x130, "unknown-ca"],
-    [0x12d, "expired"],
-    [0x12c, "revoked"],
-    [0x12a, "bad-certificate"],
-    [0x128, "no-common-parameters"],
-    [0x178, "no-application-protocol"],
-    [0x1ff, "other"],
-    [0, "other"],
+  const cases: readonly (readonly [source: CloseSource, code: number, reason: string])[] = [
+    ["idle-timeout", -1, "vanished"],
+    ["transport", -2, "over-network-limit"],
+    ["transport", 0x02, "over-limit"],
+    ["transport", 0x174, "no-certificate"],
+    ["transport", 0x130, "unknown-ca"],
+    ["transport", 0x1ff, "other"],
+    ["transport", 0, "other"],
+    ["peer-transport", 0x130, "refused-by-client"],
+    ["peer-transport", 0x0a, "other"],
   ];
-  for (const [code, reason] of cases) assert.equal(handshakeRefusalReason(code), reason, code.toString(16));
+  for (const [source, code, reason] of cases) {
+    const refusal = { remote: "192.0.2.1:4433", source, code, reason: "" };
+    const tls = tlsRefusal(refusal, { side: "relay", keyExchange: "prefer-pq" });
+    assert.equal(handshakeRefusalReason(refusal, tls), reason, `${source} ${code.toString(16)}`);
+  }
 });
 
 test("counting allocates nothing", () => {

@@ -5,6 +5,9 @@
  *
  * A dropped packet is a value and a counter here, never an exception.
  */
+import type { HandshakeRefusal } from "../shared/native/quic.ts";
+import { TLS_CAUSES } from "../shared/native/tls-alerts.ts";
+import type { TlsRefusal } from "../shared/native/tls-refusal.ts";
 import { PACKET_FAULTS, type PacketFault } from "../shared/packet/fault.ts";
 
 interface Family {
@@ -105,20 +108,15 @@ export const FAMILIES = {
     help: "TLS handshakes that did not become connections",
     label: "reason",
     names: [
-      "no-certificate",
-      "unknown-ca",
-      "expired",
-      "revoked",
-      "bad-certificate",
-      "no-common-parameters",
-      "no-application-protocol",
+      ...TLS_CAUSES,
+      /** The client did not accept the relay: its certificate, or what it offers. */
+      "refused-by-client",
       "over-limit",
       /** Too many from one network are in progress. */
       "over-network-limit",
       /** Came in such a flood that nobody was told why. */
       "unexplained",
       "vanished",
-      "other",
     ],
   },
   addressChecks: {
@@ -225,32 +223,20 @@ export function handshakeCounter(group: string): CounterIndex {
   }
 }
 
-/** A TLS alert A arrives as QUIC error 0x100 + A (RFC 9001 section 4.8). */
-const CRYPTO_ERROR = 0x100;
-/** CONNECTION_REFUSED (RFC 9000 section 20.1). */
-const CONNECTION_REFUSED = 0x02;
-/** What TLS alerts (RFC 8446 section 6) and transport errors of a refused handshake say about it. */
+/** What ends a handshake without a TLS alert: CONNECTION_REFUSED (RFC 9000 section 20.1), and codes of `HandshakeRefusal`. */
 const REFUSAL_REASONS: ReadonlyMap<number, CounterName<"handshakesRefused">> = new Map([
   [-1, "vanished"],
   [-2, "over-network-limit"],
-  [CONNECTION_REFUSED, "over-limit"],
-  [CRYPTO_ERROR + 40, "no-common-parameters"], // handshake_failure
-  [CRYPTO_ERROR + 42, "bad-certificate"], // bad_certificate
-  [CRYPTO_ERROR + 43, "bad-certificate"], // unsupported_certificate
-  [CRYPTO_ERROR + 44, "revoked"], // certificate_revoked
-  [CRYPTO_ERROR + 45, "expired"], // certificate_expired
-  [CRYPTO_ERROR + 46, "bad-certificate"], // certificate_unknown
-  [CRYPTO_ERROR + 48, "unknown-ca"], // unknown_ca
-  [CRYPTO_ERROR + 51, "bad-certificate"], // decrypt_error
-  [CRYPTO_ERROR + 70, "no-common-parameters"], // protocol_version
-  [CRYPTO_ERROR + 71, "no-common-parameters"], // insufficient_security
-  [CRYPTO_ERROR + 116, "no-certificate"], // certificate_required
-  [CRYPTO_ERROR + 120, "no-application-protocol"], // no_application_protocol
+  [0x02, "over-limit"],
 ]);
 
-/** Why a handshake was refused, from the code of a `HandshakeRefusal`. */
-export function handshakeRefusalReason(code: number): CounterName<"handshakesRefused"> {
-  return REFUSAL_REASONS.get(code) ?? "other";
+/** Why a handshake was refused; `tls` when an alert ended it. */
+export function handshakeRefusalReason(
+  { code }: HandshakeRefusal,
+  tls: TlsRefusal | undefined,
+): CounterName<"handshakesRefused"> {
+  if (tls === undefined) return REFUSAL_REASONS.get(code) ?? "other";
+  return tls.by === "agent" ? "refused-by-client" : tls.cause;
 }
 
 /** One set of counters. They only grow; a number is exact up to 2^53. */

@@ -17,6 +17,7 @@ import { stopSignal } from "../shared/host/stop-signal.ts";
 import { createLogger } from "../shared/logging.ts";
 import { openQuicEndpoint } from "../shared/native/addon.ts";
 import type { HandshakeRefusal, QuicEndpoint, TlsMaterial } from "../shared/native/quic.ts";
+import { tlsRefusal } from "../shared/native/tls-refusal.ts";
 import type { TunStats } from "../shared/native/tun.ts";
 import { formatAddress, parsePrefix } from "../shared/packet/address.ts";
 import { hostEnrolment } from "../shared/pki/enrolment-host.ts";
@@ -266,10 +267,13 @@ class Relay {
     this.#counters.add(unexplained, untoldRefusals - this.#counters.get(unexplained));
   }
 
-  #refused({ remote, code, reason }: HandshakeRefusal, audit: AuditLog): void {
-    this.#counters.add(COUNTER.handshakesRefused[handshakeRefusalReason(code)]);
+  #refused(refusal: HandshakeRefusal, audit: AuditLog): void {
+    const { remote, code } = refusal;
+    const tls = tlsRefusal(refusal, { side: "relay", keyExchange: this.#config.keyExchange });
+    this.#counters.add(COUNTER.handshakesRefused[handshakeRefusalReason(refusal, tls)]);
+    const reason = tls?.sentence ?? refusal.reason;
     if (!audit.refusal({ what: "handshake", remote, code, reason })) return;
-    this.#log.warn({ remote, code, reason }, `handshake refused: ${reason}`);
+    this.#log.warn({ remote, code }, `handshake refused: ${reason}`);
   }
 
   /** Takes renewed certificates, keys, CAs and revocation lists without a restart; broken ones are refused. */

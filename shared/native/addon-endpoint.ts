@@ -4,13 +4,14 @@
  */
 import { ZgateError } from "../errors.ts";
 import { AddonConnection, Tickets } from "./addon-connection.ts";
+import { ConnectFailure } from "./connect-failure.ts";
 import type { Armed } from "./addon-stream.ts";
 import { AddonStream } from "./addon-stream.ts";
 import { NOTICES_WAIT } from "./binding.ts";
-import type { NativeConnection, NativeEndpoint, NativeNotice } from "./binding.ts";
+import type { NativeConnectFailure, NativeConnection, NativeEndpoint, NativeNotice } from "./binding.ts";
 import { run } from "./handler.ts";
 import { loadNative } from "./loader.ts";
-import { calling, zgateError } from "./native-error.ts";
+import { calling, errorCode } from "./native-error.ts";
 import type {
   EndpointOptions,
   HandshakeRefusal,
@@ -117,11 +118,11 @@ export class AddonEndpoint implements QuicEndpoint {
         this.#connecting.take(notice.ticket)?.resolve(this.#connection(notice.connection));
         break;
       case "connectFailed":
-        this.#connecting.take(notice.ticket)?.reject(zgateError(notice.errorCode, notice.reason));
+        this.#connecting.take(notice.ticket)?.reject(connectFailure(notice));
         break;
       case "refused": {
-        const { remote, code, reason } = notice;
-        run(() => this.onRefused?.({ remote, code, reason }));
+        const { remote, source, code, reason } = notice;
+        run(() => this.onRefused?.({ remote, source, code, reason }));
         break;
       }
       case "stream":
@@ -133,7 +134,7 @@ export class AddonEndpoint implements QuicEndpoint {
       case "openFailed":
         this.opening
           .take(notice.ticket)
-          ?.reject(zgateError("ZG_CONNECTION_CLOSED", `no stream can be opened: ${notice.reason}`));
+          ?.reject(new ZgateError("ZG_CONNECTION_CLOSED", `no stream can be opened: ${notice.reason}`));
         break;
       case "closed": {
         const { token, source, code, reason } = notice;
@@ -146,7 +147,7 @@ export class AddonEndpoint implements QuicEndpoint {
         break;
       case "panicked":
         run(() => {
-          throw zgateError("ZG_NATIVE_FAILED", notice.reason);
+          throw new ZgateError("ZG_NATIVE_FAILED", notice.reason);
         });
         break;
       default:
@@ -181,4 +182,11 @@ export class AddonEndpoint implements QuicEndpoint {
     this.#connections.clear();
     this.#done.resolve();
   }
+}
+
+function connectFailure(failure: NativeConnectFailure): ConnectFailure {
+  const { errorCode: code, reason } = failure;
+  if (failure.source === undefined) return new ConnectFailure(errorCode(code), reason, undefined);
+  const end = { source: failure.source, code: failure.code, reason: failure.detail };
+  return new ConnectFailure(errorCode(code), reason, end);
 }

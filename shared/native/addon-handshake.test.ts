@@ -5,8 +5,10 @@ import { once } from "node:events";
 import { suite, test } from "node:test";
 import type { TestContext } from "node:test";
 import { openQuicEndpoint } from "./addon.ts";
+import { ConnectFailure } from "./connect-failure.ts";
 import type { CloseInfo, HandshakeRefusal, KeyExchange, QuicConnection, QuicEndpoint, TlsMaterial } from "./quic.ts";
 import { material, TestAuthority } from "./test-certificates.ts";
+import { tlsRefusal } from "./tls-refusal.ts";
 import { nextConnection, openPair, openTestEndpoint, testTls } from "./test-pair.ts";
 
 function nextRefusal(endpoint: QuicEndpoint): Promise<HandshakeRefusal> {
@@ -16,13 +18,16 @@ function nextRefusal(endpoint: QuicEndpoint): Promise<HandshakeRefusal> {
 }
 
 /** The client's view of a refusal: `connect` rejects, or the connection is closed at once (TLS 1.3). */
-async function refusedAtClient(connecting: Promise<QuicConnection>): Promise<CloseInfo | Error> {
+async function refusedAtClient(connecting: Promise<QuicConnection>): Promise<CloseInfo> {
   try {
     const connection = await connecting;
     return await connection.closed;
   } catch (thrown) {
-    assert.ok(thrown instanceof Error);
-    return thrown;
+    assert.ok(thrown instanceof ConnectFailure);
+    assert.equal(thrown.code, "ZG_TLS_HANDSHAKE");
+    assert.ok(thrown.end !== undefined);
+    assert.ok(thrown.message.endsWith(thrown.end.reason), thrown.message);
+    return thrown.end;
   }
 }
 
@@ -173,7 +178,8 @@ suite("refused", { timeout: 30_000 }, () => {
   for (const { name, client, server, alpn, serverName, code, atServer, atClient } of table) {
     test(name, async (t) => {
       const tls = await testTls();
-      const listening = openTestEndpoint(t, { server: server === undefined ? tls.server : await server(tls) });
+      const served = server === undefined ? tls.server : await server(tls);
+      const listening = openTestEndpoint(t, { server: served });
       listening.onConnection = () => assert.fail("the server took the connection");
       const connecting = openTestEndpoint(t, { alpn: alpn ?? ["h3"] });
       const shown = client === undefined ? tls.client : await client(tls);
@@ -184,14 +190,11 @@ suite("refused", { timeout: 30_000 }, () => {
       assert.equal(refusal.code, code, refusal.reason);
       assert.match(refusal.reason, atServer);
       assert.match(refusal.remote, /^127\.0\.0\.1:\d+$/);
-      if (seen instanceof Error) {
-        assert.match(String(Reflect.get(seen, "code")), /^ZG_TLS_HANDSHAKE$/);
-        assert.match(seen.message, atClient);
-      } else {
-        assert.equal(seen.source, "peer-transport");
-        assert.equal(seen.code, code);
-        assert.match(seen.reason, atClient);
-      }
+      assert.equal(seen.code, code);
+      assert.match(seen.reason, atClient);
+      const atRelay = tlsRefusal(refusal, { side: "relay", keyExchange: served.keyExchange });
+      assert.ok(atRelay !== undefined, "no meaning");
+      assert.deepEqual(tlsRefusal(seen, { side: "agent", keyExchange: shown.keyExchange }), atRelay);
     });
   }
 

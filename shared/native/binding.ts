@@ -46,17 +46,29 @@ export interface NativeConnection {
   close(code: number, reason: string): void;
 }
 
+/** `source`, `code` and `detail` say how the connection ended, when there was one. */
+export type NativeConnectFailure = {
+  readonly kind: "connectFailed";
+  readonly ticket: number;
+  readonly errorCode: string;
+  readonly reason: string;
+} & (
+  | { readonly source: CloseSource; readonly code: number; readonly detail: string }
+  | { readonly source?: undefined }
+);
+
 /** A rare event (`native_notice` in `native/src/quic/endpoint.rs`). */
 export type NativeNotice =
   | { readonly kind: "accepted"; readonly connection: NativeConnection }
   | { readonly kind: "connected"; readonly ticket: number; readonly connection: NativeConnection }
+  | NativeConnectFailure
   | {
-      readonly kind: "connectFailed";
-      readonly ticket: number;
-      readonly errorCode: string;
+      readonly kind: "refused";
+      readonly remote: string;
+      readonly source: CloseSource;
+      readonly code: number;
       readonly reason: string;
     }
-  | { readonly kind: "refused"; readonly remote: string; readonly code: number; readonly reason: string }
   | { readonly kind: "stream"; readonly token: number; readonly stream: NativeStream }
   | { readonly kind: "opened"; readonly ticket: number; readonly stream: NativeStream }
   | { readonly kind: "openFailed"; readonly ticket: number; readonly reason: string }

@@ -6,8 +6,9 @@ function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERROR_CODES, code);
 }
 
-export function zgateError(code: string, message: string, cause?: unknown): ZgateError {
-  return new ZgateError(isErrorCode(code) ? code : "ZG_NATIVE_FAILED", message, { cause });
+/** The code that the addon gave; one that nobody knows is a defect. */
+export function errorCode(code: string): ErrorCode {
+  return isErrorCode(code) ? code : "ZG_NATIVE_FAILED";
 }
 
 /** `ZgateError` for a coded error, `RangeError` for a wrong range, anything else as it is. */

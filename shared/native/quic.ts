@@ -135,12 +135,11 @@ export interface TlsMaterial {
 }
 
 /** A handshake that did not become a connection. */
-export interface HandshakeRefusal {
+export interface HandshakeRefusal extends CloseInfo {
   /** `address:port` of the peer. */
   readonly remote: string;
   /** As in `CloseInfo`; -1 when the peer vanished, -2 when its network has too many handshakes in progress. */
   readonly code: number;
-  readonly reason: string;
 }
 
 /** Transport settings, all optional; the defaults are in the addon's one constants file. */
@@ -189,7 +188,7 @@ export interface QuicEndpoint {
   readonly localAddress: string;
   /** Handshakes from now on use this; sessions in progress are not touched. Throws `ZG_TLS_*` and changes nothing when it is wrong. */
   setServerTls(tls: TlsMaterial): void;
-  /** Rejects with a `ZgateError` that says why (DNS is not resolved here: `remote` is `address:port`). */
+  /** Rejects with a `ConnectFailure` that says why (DNS is not resolved here: `remote` is `address:port`). */
   connect(remote: string, serverName: string, tls: TlsMaterial): Promise<QuicConnection>;
   /** Moves to another local address; connections migrate (RFC 9000 section 9). */
   rebind(bind: string): void;

@@ -21,7 +21,7 @@ use crate::quic::connection::{NativeConnection, address_text};
 use crate::quic::handshakes::HandshakeLimits;
 use crate::quic::identity::endpoint_config;
 use crate::quic::lib_alias::{ClientConfig, ServerConfig, TransportConfig, VarInt};
-use crate::quic::mailbox::Notice;
+use crate::quic::mailbox::{Failed, Notice};
 use crate::quic::stream::{NativeStream, error_code};
 use crate::quic::thread::{Command, QuicThread};
 use crate::quic::transport::{TransportInput, transport_config};
@@ -54,6 +54,7 @@ pub struct NativeNotice {
     pub code: Option<f64>,
     pub error_code: Option<String>,
     pub reason: Option<String>,
+    pub detail: Option<String>,
 }
 
 /// The bit of a result of `drain` that says that notices wait; `NOTICES_WAIT` of shared/native/binding.ts.
@@ -301,18 +302,22 @@ fn native_notice(notice: Notice) -> NativeNotice {
             connection: Some(NativeConnection::new(connection)),
             ..empty
         },
-        Notice::ConnectFailed { ticket, code, reason } => NativeNotice {
+        Notice::ConnectFailed { ticket, why: Failed { code, reason, closed } } => NativeNotice {
             kind: "connectFailed",
             ticket: Some(ticket),
             error_code: Some(code.as_ref().to_owned()),
             reason: Some(reason),
+            source: closed.as_ref().map(|closed| closed.source),
+            code: closed.as_ref().map(|closed| closed.code as f64),
+            detail: closed.map(|closed| closed.reason),
             ..empty
         },
-        Notice::Refused { remote, code, reason } => NativeNotice {
+        Notice::Refused { remote, closed } => NativeNotice {
             kind: "refused",
             remote: Some(remote),
-            code: Some(code as f64),
-            reason: Some(reason),
+            source: Some(closed.source),
+            code: Some(closed.code as f64),
+            reason: Some(closed.reason),
             ..empty
         },
         Notice::Stream { connection, stream } => {

@@ -26,11 +26,19 @@ pub struct Closed {
     pub reason: String,
 }
 
+/// Why there is no connection.
+pub struct Failed {
+    pub code: Code,
+    pub reason: String,
+    /// How the connection ended, when there was one.
+    pub closed: Option<Closed>,
+}
+
 pub enum Notice {
     Accepted(Arc<ConnectionShared>),
     Connected { ticket: u32, connection: Arc<ConnectionShared> },
-    ConnectFailed { ticket: u32, code: Code, reason: String },
-    Refused { remote: String, code: i64, reason: String },
+    ConnectFailed { ticket: u32, why: Failed },
+    Refused { remote: String, closed: Closed },
     Stream { connection: u32, stream: Arc<StreamShared> },
     Opened { ticket: u32, stream: Arc<StreamShared> },
     OpenFailed { ticket: u32, reason: String },

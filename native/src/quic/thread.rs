@@ -20,7 +20,7 @@ use crate::quic::lib_alias::{
     AsyncTimer, AsyncUdpSocket, ClientConfig, ConnectionError, Endpoint, EndpointConfig, Incoming, Runtime,
     ServerConfig, TokioRuntime, VarInt,
 };
-use crate::quic::mailbox::Notice;
+use crate::quic::mailbox::{Closed, Failed, Notice};
 use crate::quic::steps::{Driver, Place, Steps};
 
 /// A TLS alert A is the transport error 0x100 + A (RFC 9001 section 4.8).
@@ -208,7 +208,7 @@ async fn accept(endpoint: Endpoint, limits: HandshakeLimits, steps: Arc<Steps>, 
 
 fn refuse(bridge: &Bridge, incoming: Incoming, remote: String, code: i64, reason: String) {
     incoming.refuse();
-    bridge.mailbox.notice(Notice::Refused { remote, code, reason });
+    bridge.mailbox.notice(Notice::Refused { remote, closed: Closed { source: "transport", code, reason } });
 }
 
 async fn shake_hands(
@@ -230,15 +230,17 @@ async fn shake_hands(
             bridge.mailbox.notice(Notice::Accepted(connection));
         }
         Ok(Err(error)) => {
-            let closed = closed_by(&error);
-            let code = if matches!(error, ConnectionError::TimedOut) { -1 } else { closed.code };
-            bridge.mailbox.notice(Notice::Refused { remote, code, reason: closed.reason });
+            let mut closed = closed_by(&error);
+            if matches!(error, ConnectionError::TimedOut) {
+                closed.code = -1;
+            }
+            bridge.mailbox.notice(Notice::Refused { remote, closed });
         }
-        Err(_) => bridge.mailbox.notice(Notice::Refused {
-            remote,
-            code: -1,
-            reason: format!("the handshake was not complete within {} s", HANDSHAKE_TIMEOUT.as_secs()),
-        }),
+        Err(_) => {
+            let reason = format!("the handshake was not complete within {} s", HANDSHAKE_TIMEOUT.as_secs());
+            let closed = Closed { source: "idle-timeout", code: -1, reason };
+            bridge.mailbox.notice(Notice::Refused { remote, closed });
+        }
     }
 }
 
@@ -253,34 +255,35 @@ fn connect(
     let connecting = match endpoint.connect_with(config, remote, server_name) {
         Ok(connecting) => connecting,
         Err(error) => {
-            bridge.mailbox.notice(Notice::ConnectFailed {
-                ticket,
-                code: Code::ConnectFailed,
-                reason: format!("{remote} as {server_name:?}: {error}"),
-            });
+            let reason = format!("{remote} as {server_name:?}: {error}");
+            let why = Failed { code: Code::ConnectFailed, reason, closed: None };
+            bridge.mailbox.notice(Notice::ConnectFailed { ticket, why });
             return;
         }
     };
     let server_name = server_name.to_owned();
     let task_bridge = Arc::clone(bridge);
     spawn(bridge, async move {
-        let failed = match timeout(HANDSHAKE_TIMEOUT, connecting).await {
+        let why = match timeout(HANDSHAKE_TIMEOUT, connecting).await {
             Ok(Ok(connection)) => {
                 let connection = ConnectionShared::start(connection, &task_bridge);
                 task_bridge.mailbox.notice(Notice::Connected { ticket, connection });
                 return;
             }
             Ok(Err(error)) => connect_failure(&error, remote, &server_name),
-            Err(_) => (Code::ConnectFailed, format!("{remote}: no answer within {} s", HANDSHAKE_TIMEOUT.as_secs())),
+            Err(_) => {
+                let reason = format!("{remote}: no answer within {} s", HANDSHAKE_TIMEOUT.as_secs());
+                Failed { code: Code::ConnectFailed, reason, closed: None }
+            }
         };
-        task_bridge.mailbox.notice(Notice::ConnectFailed { ticket, code: failed.0, reason: failed.1 });
+        task_bridge.mailbox.notice(Notice::ConnectFailed { ticket, why });
     });
 }
 
-fn connect_failure(error: &ConnectionError, remote: SocketAddr, server_name: &str) -> (Code, String) {
+fn connect_failure(error: &ConnectionError, remote: SocketAddr, server_name: &str) -> Failed {
     let closed = closed_by(error);
     let alert = CRYPTO_ERROR.contains(&closed.code);
-    match (closed.source, alert) {
+    let (code, reason) = match (closed.source, alert) {
         ("transport", true) => (
             Code::TlsHandshake,
             format!("{remote} as {server_name:?}: its certificate or TLS was not accepted: {}", closed.reason),
@@ -293,5 +296,6 @@ fn connect_failure(error: &ConnectionError, remote: SocketAddr, server_name: &st
             (Code::ConnectFailed, format!("{remote}: the server refuses new connections"))
         }
         _ => (Code::ConnectFailed, format!("{remote}: {error}")),
-    }
+    };
+    Failed { code, reason, closed: Some(closed) }
 }
