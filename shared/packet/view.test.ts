@@ -343,6 +343,11 @@ describe("PacketView refuses", () => {
       packet: ipv4({ protocol: 6, payload: tcp({}).with(12, 0x60) }),
       fault: "bad-transport",
     },
+    {
+      name: "a first fragment that cuts the TCP options",
+      packet: ipv4({ flagsAndOffset: 0x2000, protocol: 6, payload: tcp({}).with(12, 0x60) }),
+      fault: "bad-transport",
+    },
     { name: "7 bytes of UDP", packet: ipv4({ payload: udp(1, 2).slice(0, 7) }), fault: "bad-transport" },
     { name: "a UDP length of 7", packet: ipv4({ payload: udp(1, 2).with(5, 7) }), fault: "bad-transport" },
     { name: "a UDP length behind the packet", packet: ipv4({ payload: udp(1, 2).with(5, 9) }), fault: "bad-transport" },

@@ -252,9 +252,7 @@ export class PacketView implements FlowTarget {
       case PROTO_TCP: {
         if (length < TCP_HEADER) return this.#refuse(FAULT_BAD_TRANSPORT);
         const headerLength = (byteAt(slab, at + 12) >>> 4) << 2;
-        if (headerLength < TCP_HEADER || (headerLength > length && !this.isFragment)) {
-          return this.#refuse(FAULT_BAD_TRANSPORT);
-        }
+        if (headerLength < TCP_HEADER || headerLength > length) return this.#refuse(FAULT_BAD_TRANSPORT);
         this.transportHeaderLength = headerLength;
         this.tcpFlags = byteAt(slab, at + 13);
         break;
