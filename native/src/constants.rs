@@ -109,3 +109,6 @@ pub const MAX_GSO_SIZE: u32 = (MAX_FRAME - VNET_HEADER_LENGTH) as u32;
 pub const TURN_BYTES: usize = 16 << 10;
 /// Frames of one read at most: however small they are, about a millisecond of work for who takes them.
 pub const READ_FRAMES: usize = 512;
+/// How long the self-test waits for a packet that it wrote: microseconds are the rule, and another core may be busy.
+/// What does not come is taken for lost, and costs the offload.
+pub const SELF_TEST_TIMEOUT: Duration = Duration::from_millis(250);

@@ -128,6 +128,45 @@ if (!inside) {
       assert.ok((await link(tun.name)).gso_max_size <= 65_535 - VNET_HEADER_BYTES);
     });
 
+    for (const queues of [1, 4]) {
+      test(`the self-test leaves nothing behind, ${queues} queues`, async (t) => {
+        const tun = openTestTun(t, { offload: true, queues });
+        const { tso4, tso6, uso4, uso6 } = tun.features;
+        for (const { kind, verdict, detail } of tun.offloadFindings) {
+          assert.ok(["right", "taken", "unknown"].includes(verdict), `${kind}: ${verdict} ${detail}`);
+          assert.equal({ tso4, tso6, uso4, uso6 }[kind], verdict !== "unknown", kind);
+        }
+        assert.deepEqual(
+          tun.offloadFindings.map(({ kind }) => kind),
+          ["tso4", "tso6", "uso4", "uso6"],
+        );
+        const { stdout } = await run("tc", ["qdisc", "show", "dev", tun.name]);
+        assert.doesNotMatch(stdout, /clsact/);
+        const slab = new Uint8Array(SLAB_BYTES);
+        for (const frame of frames(slab, tun.read(slab, 0, slab.length))) {
+          assert.equal(frame[VNET_HEADER_BYTES + 6], 58, "nothing but ICMPv6 of the kernel's own");
+        }
+      });
+    }
+
+    test("a super-packet that is refused stops the write in front of it", (t) => {
+      const tun = openTestTun(t, { offload: true });
+      const plain = framed(Buffer.concat([new Uint8Array(VNET_HEADER_BYTES), Buffer.alloc(28, 0x45)]));
+      // NEEDS_CSUM, TCPV4, and a checksum behind the packet's end (virtio_net_hdr_to_skb in linux/virtio_net.h).
+      const refused = framed(
+        Buffer.concat([Uint8Array.of(1, 1, 40, 0, 100, 0, 20, 0, 255, 255), Buffer.alloc(300, 0x45)]),
+      );
+      const slab = Buffer.concat([plain, refused, plain]);
+      const second = plain.length + refused.length;
+      assert.equal(tun.write(slab, 0, slab.length), plain.length);
+      assert.equal(tun.write(slab, second, slab.length), slab.length);
+      const { writtenPackets, refusedPackets, refusedOffloads } = tun.stats();
+      assert.deepEqual(
+        { writtenPackets, refusedPackets, refusedOffloads },
+        { writtenPackets: 2, refusedPackets: 0, refusedOffloads: 1 },
+      );
+    });
+
     const wrong: readonly { name: string; options: Partial<TunOptions>; code: string; message: RegExp }[] = [
       { name: "a long name", options: { name: "sixteen_bytes_xx" }, code: "ZG_TUN", message: /1 to 15 printable/ },
       { name: "no name", options: { name: "" }, code: "ZG_TUN", message: /1 to 15 printable/ },
@@ -195,7 +234,8 @@ if (!inside) {
       const ports = packet.slice(20, 24);
       packet.set([ports[2]!, ports[3]!, ports[0]!, ports[1]!], 20);
       const received = once(socket, "message");
-      assert.equal(tun.write(framed(packet), 0, packet.length + LENGTH_BYTES), 1);
+      const length = packet.length + LENGTH_BYTES;
+      assert.equal(tun.write(framed(packet), 0, length), length);
       const [message, from] = await received;
       assert.equal(String(message), "over there");
       assert.deepEqual({ address: from.address, port: from.port }, { address: "10.99.2.2", port: 7 });
@@ -252,7 +292,7 @@ if (!inside) {
       const good = Buffer.alloc(28);
       good[0] = 0x45;
       const slab = Buffer.concat([framed(Uint8Array.of(0xff)), framed(good), framed(new Uint8Array(0))]);
-      assert.equal(tun.write(slab, 0, slab.length), 1);
+      assert.equal(tun.write(slab, 0, slab.length), slab.length);
       const { writtenPackets, refusedPackets } = tun.stats();
       assert.deepEqual({ writtenPackets, refusedPackets }, { writtenPackets: 1, refusedPackets: 2 });
     });
@@ -287,7 +327,7 @@ if (!inside) {
         for (const [queue, src] of [greedy, modest].entries()) {
           const payload = udp(7, socket.address().port, new Uint8Array(8));
           const packet = framed(wide ? ipv6({ src, dst: near, payload }) : ipv4({ src, dst: near, payload }));
-          assert.equal(tun.write(packet, 0, packet.length, queue), 1);
+          assert.equal(tun.write(packet, 0, packet.length, queue), packet.length);
         }
         for (let sent = 0; sent < 2 * QUEUE_PACKETS; sent++) await send(greedy);
         await send(modest);

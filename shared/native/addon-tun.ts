@@ -3,11 +3,12 @@ import type { NativeTun } from "./binding.ts";
 import { run } from "./handler.ts";
 import { loadNative } from "./loader.ts";
 import { calling, translated } from "./native-error.ts";
-import type { Tun, TunFeatures, TunOptions, TunStats } from "./tun.ts";
+import type { OffloadFinding, Tun, TunFeatures, TunOptions, TunStats } from "./tun.ts";
 
 export class AddonTun implements Tun {
   readonly name: string;
   readonly features: TunFeatures;
+  readonly offloadFindings: readonly OffloadFinding[];
   readonly #native: NativeTun;
   #onReadable: (() => void) | undefined;
   #paused = false;
@@ -18,6 +19,7 @@ export class AddonTun implements Tun {
     );
     this.name = name;
     this.features = this.#native.features;
+    this.offloadFindings = this.#native.offloadFindings();
   }
 
   read(slab: Uint8Array, from: number, to: number): number {

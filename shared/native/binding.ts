@@ -3,7 +3,7 @@
  * them: everything else is written against `quic.ts` and `tun.ts`.
  */
 import type { CloseSource, ConnectionStats, EndpointOptions, StreamDirection, TlsMaterial } from "./quic.ts";
-import type { TunFeatures, TunStats } from "./tun.ts";
+import type { OffloadFinding, TunFeatures, TunStats } from "./tun.ts";
 
 /**
  * What became ready, in the second word of a drained pair (`native/src/quic/mailbox.rs`). A connection has
@@ -106,6 +106,7 @@ export interface NativeEndpoint {
 
 export interface NativeTun {
   readonly features: TunFeatures;
+  offloadFindings(): OffloadFinding[];
   watch(on: boolean): void;
   read(slab: Uint8Array, from: number, to: number): number;
   write(slab: Uint8Array, from: number, to: number, queue: number): number;

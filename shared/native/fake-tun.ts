@@ -3,9 +3,10 @@
  *
  *   deliver ▸ queue ▸ read        what the kernel routes into the device
  *   write ▸ written               what the kernel is given
+ *         ▸ refuses                 what it refuses
  */
 import { putU16 } from "../packet/bytes.ts";
-import type { Tun, TunFeatures, TunStats } from "./tun.ts";
+import type { OffloadFinding, Tun, TunFeatures, TunStats } from "./tun.ts";
 
 /** Bytes of the length in front of each frame. */
 const LENGTH = 2;
@@ -18,6 +19,9 @@ const OFFLOAD: TunFeatures = { vnetHeader: true, tso4: true, tso6: true, uso4: t
 export class FakeTun implements Tun {
   readonly name = "fake0";
   readonly features: TunFeatures;
+  readonly offloadFindings: readonly OffloadFinding[] = [];
+  /** The frames that the kernel refuses for their `virtio_net_hdr`. */
+  refuses: (frame: Uint8Array) => boolean = () => false;
   /** The frames that were written, without their length; with offload, `virtio_net_hdr` included. */
   readonly written: Uint8Array[] = [];
   /** How many frames each `write` had. */
@@ -28,9 +32,11 @@ export class FakeTun implements Tun {
   #onReadable: (() => void) | undefined;
   #ringing = false;
   #readPackets = 0;
+  #refusedOffloads = 0;
 
-  constructor(offload: "plain" | "offload" = "plain") {
-    this.features = offload === "offload" ? OFFLOAD : PLAIN;
+  /** `lacking`: what a device with offload has not, for all that. */
+  constructor(offload: "plain" | "offload" = "plain", lacking: Partial<TunFeatures> = {}) {
+    this.features = offload === "offload" ? { ...OFFLOAD, ...lacking } : PLAIN;
   }
 
   /** Frames that wait to be read. */
@@ -67,15 +73,21 @@ export class FakeTun implements Tun {
 
   write(slab: Uint8Array, from: number, to: number): number {
     const frames: Uint8Array[] = [];
+    let stopped = to;
     for (let at = from; at < to;) {
       const end = at + LENGTH + ((slab[at]! << 8) | slab[at + 1]!);
       if (end === at + LENGTH || end > to) throw new RangeError(`[${from}, ${to}) holds no whole frames`);
-      frames.push(slab.slice(at + LENGTH, end));
+      const frame = slab.slice(at + LENGTH, end);
+      if (stopped === to && this.refuses(frame)) {
+        this.#refusedOffloads++;
+        stopped = at;
+      }
+      if (stopped === to) frames.push(frame);
       at = end;
     }
     this.written.push(...frames);
     this.writes.push(frames.length);
-    return frames.length;
+    return stopped;
   }
 
   pause(): void {
@@ -92,6 +104,7 @@ export class FakeTun implements Tun {
       readPackets: this.#readPackets,
       writtenPackets: this.written.length,
       refusedPackets: 0,
+      refusedOffloads: this.#refusedOffloads,
       overflowPackets: 0,
     };
   }

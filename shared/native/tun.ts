@@ -9,8 +9,9 @@ export interface TunOptions {
   /** The inner MTU in bytes, set on the interface. */
   readonly mtu: number;
   /**
-   * Ask for IFF_VNET_HDR and TSO/USO (linux/if_tun.h). When the kernel grants it, each frame is a
-   * `virtio_net_hdr` (10 bytes, linux/virtio_net.h) followed by a packet of up to 64 KB.
+   * Ask for IFF_VNET_HDR and TSO/USO (linux/if_tun.h). When the kernel passes the self-test for a kind of
+   * super-packet at least, each frame is a `virtio_net_hdr` (10 bytes, linux/virtio_net.h) followed by a packet of up to
+   * 64 KB.
    */
   readonly offload: boolean;
   /**
@@ -26,6 +27,7 @@ export interface TunOptions {
 export interface TunFeatures {
   /** IFF_VNET_HDR is on: every frame starts with 10 bytes of `virtio_net_hdr`. */
   readonly vnetHeader: boolean;
+  /** The kinds of super-packet that the kernel hands over, and takes and cuts rightly. */
   readonly tso4: boolean;
   readonly tso6: boolean;
   readonly uso4: boolean;
@@ -38,12 +40,29 @@ export interface TunFeatures {
   readonly steered: boolean;
 }
 
+/** A kind of super-packet: TCP and UDP, over IPv4 and over IPv6. */
+export type OffloadKind = "tso4" | "tso6" | "uso4" | "uso6";
+
+/**
+ * What the self-test found about a kind when the device was opened. `right`: a super-packet of it was cut by the kernel,
+ * and passed through whole, byte for byte as it must be. `taken`: it was written without complaint, but could not be read
+ * back. `unknown`: the kernel has no such kind (UDP needs Linux 6.2). The others are not used.
+ */
+export interface OffloadFinding {
+  readonly kind: OffloadKind;
+  readonly verdict: "right" | "taken" | "unknown" | "refused" | "wrong";
+  /** Why it could not be read back, the kernel's error, or the first difference. */
+  readonly detail?: string;
+}
+
 /** What `write` could not hand to the kernel since the device was opened. */
 export interface TunStats {
   readonly readPackets: number;
   readonly writtenPackets: number;
   /** Frames that the kernel refused (EINVAL and the like): dropped. */
   readonly refusedPackets: number;
+  /** Frames whose `virtio_net_hdr` the kernel refused: left to the caller. */
+  readonly refusedOffloads: number;
   /** Frames that found the device's queue full: dropped. */
   readonly overflowPackets: number;
 }
@@ -52,14 +71,18 @@ export interface TunStats {
 export interface Tun {
   readonly name: string;
   readonly features: TunFeatures;
+  /** One for each kind when offload was asked for, else none. */
+  readonly offloadFindings: readonly OffloadFinding[];
   /**
    * Fills `slab[from, to)` with whole frames until the slab has no room for one more of the largest size
    * or the device has nothing more. Returns the bytes filled; 0: `onReadable` will be called.
    */
   read(slab: Uint8Array, from: number, to: number): number;
   /**
-   * Writes the whole frames in `slab[from, to)` to the kernel and returns how many frames it took; the rest
-   * are counted in `stats` and dropped. Throws a `RangeError` when the range does not hold whole frames.
+   * Writes the whole frames in `slab[from, to)` to the kernel and returns where it stopped. That is `to`, or the
+   * beginning of a frame whose `virtio_net_hdr` the kernel refused, a super-packet in nearly every case: it may take the
+   * packets that it stands for. What is not taken otherwise is counted in `stats` and dropped. Throws a `RangeError`
+   * when the range does not hold whole frames.
    * `queue`: a number that stands for the sender, for a device with several queues that is not steered.
    */
   write(slab: Uint8Array, from: number, to: number, queue?: number): number;

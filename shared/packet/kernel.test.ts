@@ -71,7 +71,7 @@ if (!inside) {
       frame.set(packet, VNET_HEADER);
       const slab = framed([frame]);
       const found = packetsOut(output, flow, 21);
-      assert.equal(input.write(slab, 0, slab.length), 1);
+      assert.equal(input.write(slab, 0, slab.length), slab.length);
 
       packet[flow.version === 4 ? 8 : 7]! -= 1;
       const out = new Uint8Array(segmentedSize(header, view));
@@ -96,7 +96,7 @@ if (!inside) {
       const out = new Uint8Array(slab.length + 100);
       const end = new Coalescer(features(input)).run(slab, 0, slab.length, out, 0);
       const found = packetsOut(output, flow, 21);
-      assert.equal(input.write(out, 0, end), 1);
+      assert.equal(input.write(out, 0, end), end);
       assertSame(await found, make(1));
     });
   }

@@ -61,6 +61,8 @@ export function checkOffload(header: VnetHeader, view: PacketView, mtu: number):
   if (!isKnownGso(header.gsoType)) return "unknown gso type";
   if (!fitsPacket(header.gsoType, view)) return "gso type against the packet";
   if (!needsChecksum || header.csumStart !== view.headerLength) return "gso without checksum";
+  // No kernel makes another, and before 6.11 one that is given it may warn aloud (torvalds/linux 89add40066f9).
+  if (header.csumOffset !== checksumField(view.protocol)) return "checksum place";
   if (header.gsoSize < MIN_GSO_SIZE) return "gso size";
   if (header.hdrLen + header.gsoSize > mtu) return "larger than the MTU";
   const datagrams = (view.totalLength - header.hdrLen) / header.gsoSize;

@@ -1,6 +1,7 @@
 /**
- * What a peer without offload gets instead of a frame of a TUN device with offload: the packets that a
- * network card would make of it, in frames `[u16 length][packet]`, checksums complete.
+ * What a peer without offload gets instead of a frame of a TUN device with offload, and a device instead of a
+ * super-packet that its kernel cannot carry: the packets that a network card would make of it, in frames
+ * `[u16 length][prefix][packet]`, checksums complete.
  *
  *   no super-packet ▸ copy, complete the checksum where it is left open
  *   super-packet    ▸ for each piece of the payload: headers ▸ lengths, IP id, sequence number, flags ▸ checksums
@@ -11,36 +12,48 @@ import { PROTO_TCP, TCP_CWR, TCP_FIN, TCP_PSH } from "./constants.ts";
 import { checksumField } from "./offload.ts";
 import type { PacketView } from "./view.ts";
 import { GSO_NONE, VNET_NEEDS_CSUM } from "./vnet-header.ts";
-import type { VnetHeader } from "./vnet-header.ts";
+import type { VNET_HEADER, VnetHeader } from "./vnet-header.ts";
 
 /** Bytes of the length in front of each packet. */
 const FRAME_LENGTH = 2;
 
-/** Bytes that `segment` writes for this packet, frame lengths included. */
-export function segmentedSize(header: VnetHeader, view: PacketView): number {
+/**
+ * Bytes between the length and the packet in what `segment` writes, all 0: none for a peer or a device without offload,
+ * `VNET_HEADER` for one with it. As a `virtio_net_hdr` they say that nothing is left to do.
+ */
+export type SegmentPrefix = 0 | typeof VNET_HEADER;
+
+/** Bytes that `segment` writes for this packet, frame lengths and prefixes included. */
+export function segmentedSize(header: VnetHeader, view: PacketView, prefix: SegmentPrefix = 0): number {
   const headers = header.hdrLen;
   const payload = view.totalLength - headers;
-  if (header.gsoType === GSO_NONE || payload <= header.gsoSize) return FRAME_LENGTH + view.totalLength;
-  return Math.ceil(payload / header.gsoSize) * (FRAME_LENGTH + headers) + payload;
+  if (header.gsoType === GSO_NONE || payload <= header.gsoSize) return FRAME_LENGTH + prefix + view.totalLength;
+  return Math.ceil(payload / header.gsoSize) * (FRAME_LENGTH + prefix + headers) + payload;
 }
 
 /**
  * Writes the frames of the packet in `view`, parsed from `slab`, to `out[at…]`, which has room for
  * `segmentedSize`, and returns where they end. `header` has passed `checkOffload`. `out` is another buffer.
  */
-export function segment(header: VnetHeader, view: PacketView, slab: Uint8Array, out: Uint8Array, at: number): number {
+export function segment(
+  header: VnetHeader,
+  view: PacketView,
+  slab: Uint8Array,
+  out: Uint8Array,
+  at: number,
+  prefix: SegmentPrefix = 0,
+): number {
   const headers = header.hdrLen;
   const end = view.offset + view.totalLength;
   if (header.gsoType === GSO_NONE || view.totalLength - headers <= header.gsoSize) {
-    return copyWhole(header, view, slab, out, at);
+    return copyWhole(header, view, slab, out, at, prefix);
   }
   let first = true;
   let id = view.version === 4 ? u16At(slab, view.offset + 4) : 0;
   for (let piece = view.offset + headers; piece < end; piece += header.gsoSize) {
     const pieceEnd = Math.min(piece + header.gsoSize, end);
     const length = headers + pieceEnd - piece;
-    const packet = at + FRAME_LENGTH;
-    putU16(out, at, length);
+    const packet = putFrameStart(out, at, length, prefix);
     copyBytes(slab, view.offset, view.offset + headers, out, packet);
     copyBytes(slab, piece, pieceEnd, out, packet + headers);
     putIpLength(view, out, packet, length, id);
@@ -52,9 +65,23 @@ export function segment(header: VnetHeader, view: PacketView, slab: Uint8Array, 
   return at;
 }
 
-function copyWhole(header: VnetHeader, view: PacketView, slab: Uint8Array, out: Uint8Array, at: number): number {
-  const packet = at + FRAME_LENGTH;
-  putU16(out, at, view.totalLength);
+/** Returns where the packet stands. */
+function putFrameStart(out: Uint8Array, at: number, length: number, prefix: SegmentPrefix): number {
+  putU16(out, at, prefix + length);
+  const packet = at + FRAME_LENGTH + prefix;
+  out.fill(0, at + FRAME_LENGTH, packet);
+  return packet;
+}
+
+function copyWhole(
+  header: VnetHeader,
+  view: PacketView,
+  slab: Uint8Array,
+  out: Uint8Array,
+  at: number,
+  prefix: SegmentPrefix,
+): number {
+  const packet = putFrameStart(out, at, view.totalLength, prefix);
   copyBytes(slab, view.offset, view.offset + view.totalLength, out, packet);
   const end = packet + view.totalLength;
   if ((header.flags & VNET_NEEDS_CSUM) !== 0) completeChecksum(out, packet + header.csumStart, header.csumOffset, end);

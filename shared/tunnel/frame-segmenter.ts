@@ -1,8 +1,10 @@
 /**
  * Frames of a device with offload as a peer without it takes them: super-packets cut into packets, checksums
- * complete, the `virtio_net_hdr` gone. They are collected in a slab of their own.
+ * complete, the `virtio_net_hdr` gone (or, for a device that lacks a kind of offload, empty). They are collected in a
+ * slab of their own.
  */
 import { segment, segmentedSize } from "../packet/segment.ts";
+import type { SegmentPrefix } from "../packet/segment.ts";
 import type { PacketView } from "../packet/view.ts";
 import { GSO_NONE, VnetHeader } from "../packet/vnet-header.ts";
 import { SLAB_HEADROOM } from "./constants.ts";
@@ -14,6 +16,11 @@ export class FrameSegmenter {
   /** Where the frames so far end. */
   end = SLAB_HEADROOM;
   readonly #header = new VnetHeader();
+  readonly #prefix: SegmentPrefix;
+
+  constructor(prefix: SegmentPrefix = 0) {
+    this.#prefix = prefix;
+  }
 
   /**
    * Adds the packet in `view`, parsed from `from`, whose `virtio_net_hdr` stands at `from[at]`. False, and
@@ -24,8 +31,8 @@ export class FrameSegmenter {
     header.read(from, at);
     // The kernel's own value is wrong on forwarded packets.
     header.hdrLen = view.headerLength + view.transportHeaderLength;
-    if (this.end + segmentedSize(header, view) > this.slab.length) return false;
-    this.end = segment(header, view, from, this.slab, this.end);
+    if (this.end + segmentedSize(header, view, this.#prefix) > this.slab.length) return false;
+    this.end = segment(header, view, from, this.slab, this.end, this.#prefix);
     return true;
   }
 

@@ -6,22 +6,17 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 
-use crate::constants::{MAX_GSO_SIZE, VNET_HEADER_LENGTH};
+use crate::constants::MAX_GSO_SIZE;
 use crate::failure::{Code, Failure, Result, failure};
 use crate::tun::netlink;
+use crate::tun::offload::{self, Offloads};
+use crate::tun::self_test::{self, Finding};
 use crate::tun::steering::steer;
 
 const DEVICE: &str = "/dev/net/tun";
 
 // linux/if_tun.h; libc has not all of them.
 const TUNSETIFF: libc::Ioctl = 0x4004_54ca;
-const TUNSETOFFLOAD: libc::Ioctl = 0x4004_54d0;
-const TUNSETVNETHDRSZ: libc::Ioctl = 0x4004_54d8;
-const TUN_F_CSUM: u32 = 0x01;
-const TUN_F_TSO4: u32 = 0x02;
-const TUN_F_TSO6: u32 = 0x04;
-const TUN_F_USO4: u32 = 0x20;
-const TUN_F_USO6: u32 = 0x40;
 
 /// linux/if_tun.h; the sign bit of the flags.
 const IFF_TUN_EXCL: libc::c_int = 0x8000;
@@ -29,8 +24,7 @@ const IFF_TUN_EXCL: libc::c_int = 0x8000;
 #[derive(Clone, Copy, Default)]
 pub struct Features {
     pub vnet_header: bool,
-    pub tso: bool,
-    pub uso: bool,
+    pub offloads: Offloads,
     /// A packet waits in the queue that its destination address names. Otherwise, with more than one queue, in the one
     /// that its flow was last written to (`tun_automq_select_queue` in drivers/net/tun.c).
     pub steered: bool,
@@ -41,6 +35,8 @@ pub struct Device {
     pub queues: Vec<File>,
     pub name: String,
     pub features: Features,
+    /// What the self-test found; empty when no offload was asked for.
+    pub findings: Vec<Finding>,
 }
 
 fn explain(what: &str, name: &str, error: &io::Error) -> Failure {
@@ -86,45 +82,37 @@ fn ioctl<T>(fd: RawFd, code: libc::Ioctl, argument: &mut T) -> io::Result<()> {
 }
 
 impl Device {
+    /// `offload`: super-packets, as far as this kernel proves able to carry them.
     pub fn open(name: &str, mtu: u32, offload: bool, queues: u32, steering: Option<RawFd>) -> Result<Device> {
         let mut flags = libc::IFF_TUN | libc::IFF_NO_PI;
-        if offload {
-            flags |= libc::IFF_VNET_HDR;
-        }
         if queues > 1 {
             flags |= libc::IFF_MULTI_QUEUE;
         }
-        // With several queues, another process's device of this name would take ours for its own.
-        let exclusive = if queues > 1 { IFF_TUN_EXCL } else { 0 };
-        let mut files = vec![open_queue(name, flags | exclusive)?];
+        let mut findings = Vec::new();
+        let mut offloaded = None;
+        if offload {
+            let first = open_first(name, mtu, flags | libc::IFF_VNET_HDR)?;
+            findings = test_offload(&first, name)?;
+            let offloads = self_test::usable(&findings);
+            // Without any, the header would cost and be of no use: the device is closed and made anew.
+            if offloads != Offloads::NONE {
+                offloads.set(&first).map_err(|error| explain("TUNSETOFFLOAD", name, &error))?;
+                offloaded = Some((first, offloads));
+            }
+        }
+        let (first, features) = match offloaded {
+            Some((first, offloads)) => {
+                flags |= libc::IFF_VNET_HDR;
+                (first, Features { vnet_header: true, offloads, steered: false })
+            }
+            None => (open_first(name, mtu, flags)?, Features::default()),
+        };
+        let steered = steering.is_some_and(|program| steer(&first, program).is_ok());
+        let mut files = vec![first];
         for _ in 1..queues {
             files.push(open_queue(name, flags)?);
         }
-        let first = &files[0];
-        let mut features = if offload { enable_offload(first, name)? } else { Features::default() };
-        features.steered = steering.is_some_and(|program| steer(first, program).is_ok());
-        let device = Device { queues: files, name: name.to_owned(), features };
-        device.configure(mtu)?;
-        Ok(device)
-    }
-
-    fn configure(&self, mtu: u32) -> Result<()> {
-        let name = &self.name;
-        let socket = control_socket().map_err(|error| explain("socket", name, &error))?;
-        let mut request = interface_request(name)?;
-        request.ifr_ifru.ifru_mtu = mtu as c_int;
-        ioctl(socket.as_raw_fd(), libc::SIOCSIFMTU, &mut request)
-            .map_err(|error| explain(&format!("MTU {mtu}"), name, &error))?;
-        if self.features.vnet_header {
-            // A frame with its header has to fit a 16-bit length.
-            netlink::limit_gso(name, MAX_GSO_SIZE).map_err(|error| explain("gso_max_size", name, &error))?;
-        }
-        let mut request = interface_request(name)?;
-        ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &mut request).map_err(|error| explain("flags", name, &error))?;
-        // SAFETY: SIOCGIFFLAGS filled this member of the union.
-        let flags = unsafe { request.ifr_ifru.ifru_flags };
-        request.ifr_ifru.ifru_flags = flags | libc::IFF_UP as libc::c_short;
-        ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &mut request).map_err(|error| explain("link up", name, &error))
+        Ok(Device { queues: files, name: name.to_owned(), features: Features { steered, ..features }, findings })
     }
 
     /// One frame of a queue into `target`; `None` when the queue has nothing. A frame that is longer is cut.
@@ -159,19 +147,36 @@ fn open_queue(name: &str, flags: libc::c_int) -> Result<File> {
     Ok(file)
 }
 
-fn enable_offload(file: &File, name: &str) -> Result<Features> {
-    let mut length = VNET_HEADER_LENGTH as c_int;
-    ioctl(file.as_raw_fd(), TUNSETVNETHDRSZ, &mut length).map_err(|error| explain("TUNSETVNETHDRSZ", name, &error))?;
-    let tso = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
-    // USO needs Linux 6.2. Without any offload the header is there all the same and says "nothing".
-    for (bits, tso, uso) in [(tso | TUN_F_USO4 | TUN_F_USO6, true, true), (tso, true, false), (0, false, false)] {
-        // SAFETY: TUNSETOFFLOAD takes its bits by value (linux/if_tun.h).
-        let status = unsafe { libc::ioctl(file.as_raw_fd(), TUNSETOFFLOAD, libc::c_ulong::from(bits)) };
-        if status == 0 {
-            return Ok(Features { vnet_header: true, tso, uso, steered: false });
-        }
+/// The device with its first queue, configured and up.
+fn open_first(name: &str, mtu: u32, flags: libc::c_int) -> Result<File> {
+    // With several queues, another process's device of this name would take ours for its own.
+    let exclusive = if flags & libc::IFF_MULTI_QUEUE != 0 { IFF_TUN_EXCL } else { 0 };
+    let first = open_queue(name, flags | exclusive)?;
+    let socket = control_socket().map_err(|error| explain("socket", name, &error))?;
+    let mut request = interface_request(name)?;
+    request.ifr_ifru.ifru_mtu = mtu as c_int;
+    ioctl(socket.as_raw_fd(), libc::SIOCSIFMTU, &mut request)
+        .map_err(|error| explain(&format!("MTU {mtu}"), name, &error))?;
+    if flags & libc::IFF_VNET_HDR != 0 {
+        offload::set_header_length(&first).map_err(|error| explain("TUNSETVNETHDRSZ", name, &error))?;
+        // A frame with its header has to fit a 16-bit length.
+        netlink::index_of(name)
+            .and_then(|index| netlink::limit_gso(index, MAX_GSO_SIZE))
+            .map_err(|error| explain("gso_max_size", name, &error))?;
     }
-    Err(explain("TUNSETOFFLOAD", name, &io::Error::last_os_error()))
+    let mut request = interface_request(name)?;
+    ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &mut request).map_err(|error| explain("flags", name, &error))?;
+    // SAFETY: SIOCGIFFLAGS filled this member of the union.
+    let present = unsafe { request.ifr_ifru.ifru_flags };
+    request.ifr_ifru.ifru_flags = present | libc::IFF_UP as libc::c_short;
+    ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &mut request).map_err(|error| explain("link up", name, &error))?;
+    Ok(first)
+}
+
+fn test_offload(first: &File, name: &str) -> Result<Vec<Finding>> {
+    netlink::index_of(name)
+        .and_then(|index| self_test::run(first, index))
+        .map_err(|error| explain("the self-test of its offloads", name, &error))
 }
 
 /// Any socket serves for netdevice(7) ioctls.

@@ -14,10 +14,13 @@ use crate::failure::{Code, Result, failure};
 use crate::slab::Slab;
 use crate::tun::device::Device;
 use crate::tun::ready::ReadySet;
+use crate::tun::self_test::{Finding, Verdict};
 use crate::tun::turns::Turns;
 
 /// Bytes of the length in front of a frame.
 const LENGTH_BYTES: usize = 2;
+/// Bytes of `virtio_net_hdr` that are 0 where nothing is left to the kernel: `flags` and `gso_type`.
+const FLAGS_AND_TYPE: usize = 2;
 
 /// What is open: taken by `close` or by the end of the environment, whichever comes first.
 struct Running {
@@ -39,6 +42,14 @@ pub struct NativeTunFeatures {
     pub steered: bool,
 }
 
+/// `OffloadFinding` of shared/native/tun.ts.
+#[napi(object, object_from_js = false)]
+pub struct NativeOffloadFinding {
+    pub kind: &'static str,
+    pub verdict: &'static str,
+    pub detail: Option<String>,
+}
+
 /// `TunStats` of shared/native/tun.ts.
 #[napi(object, object_from_js = false)]
 #[derive(Clone, Copy, Default)]
@@ -46,6 +57,7 @@ pub struct NativeTunStats {
     pub read_packets: f64,
     pub written_packets: f64,
     pub refused_packets: f64,
+    pub refused_offloads: f64,
     pub overflow_packets: f64,
 }
 
@@ -107,12 +119,19 @@ impl NativeTun {
         let features = running.as_ref().ok_or_else(closed)?.device.features;
         Ok(NativeTunFeatures {
             vnet_header: features.vnet_header,
-            tso4: features.tso,
-            tso6: features.tso,
-            uso4: features.uso,
-            uso6: features.uso,
+            tso4: features.offloads.tso4,
+            tso6: features.offloads.tso6,
+            uso4: features.offloads.uso,
+            uso6: features.offloads.uso,
             steered: features.steered,
         })
+    }
+
+    #[napi]
+    pub fn offload_findings(&self) -> Result<Vec<NativeOffloadFinding>> {
+        let running = self.running.borrow();
+        let findings = &running.as_ref().ok_or_else(closed)?.device.findings;
+        Ok(findings.iter().map(described).collect())
     }
 
     #[napi]
@@ -159,7 +178,8 @@ impl NativeTun {
         Ok(done as u32)
     }
 
-    /// The remainder of `queue` by the number of queues is the one to write to.
+    /// The remainder of `queue` by the number of queues is the one to write to. Returns where it stopped: before a
+    /// frame whose header the kernel refused, or at `to`.
     #[napi]
     pub fn write(&mut self, mut slab: Slab, from: u32, to: u32, queue: u32) -> Result<u32> {
         let running = self.running.borrow();
@@ -168,17 +188,19 @@ impl NativeTun {
         let frames = slab.range(from, to)?;
         check_whole(frames)?;
         let mut rest = &*frames;
-        let mut taken = 0;
         while let Some((frame, next)) = split_frame(rest) {
-            rest = next;
             match device.write(queue, frame) {
-                Ok(()) => taken += 1,
+                Ok(()) => self.stats.written_packets += 1.0,
                 Err(error) if is_full(&error) => self.stats.overflow_packets += 1.0,
+                Err(error) if device.features.vnet_header && is_offload_refused(&error, frame) => {
+                    self.stats.refused_offloads += 1.0;
+                    return Ok(to - rest.len() as u32);
+                }
                 Err(_) => self.stats.refused_packets += 1.0,
             }
+            rest = next;
         }
-        self.stats.written_packets += f64::from(taken);
-        Ok(taken)
+        Ok(to)
     }
 
     #[napi]
@@ -203,6 +225,22 @@ fn is_transient(error: &io::Error) -> bool {
 
 fn is_full(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM))
+}
+
+/// EINVAL may be due to the `virtio_net_hdr` (`virtio_net_hdr_to_skb` in linux/virtio_net.h), where it says anything.
+fn is_offload_refused(error: &io::Error, frame: &[u8]) -> bool {
+    error.raw_os_error() == Some(libc::EINVAL) && frame.iter().take(FLAGS_AND_TYPE).any(|&byte| byte != 0)
+}
+
+fn described(finding: &Finding) -> NativeOffloadFinding {
+    let (verdict, detail) = match &finding.verdict {
+        Verdict::Right => ("right", None),
+        Verdict::Taken(why) => ("taken", Some(why.clone())),
+        Verdict::Unknown => ("unknown", None),
+        Verdict::Refused(error) => ("refused", Some(error.clone())),
+        Verdict::Wrong(how) => ("wrong", Some(how.clone())),
+    };
+    NativeOffloadFinding { kind: finding.kind.name(), verdict, detail }
 }
 
 /// The first frame without its length, and what is behind it; `None` when it does not end within the bytes.
