@@ -28,7 +28,9 @@ import type { Address, Prefix } from "../shared/packet/address.ts";
 import { loadTlsFiles } from "../shared/pki/tls-files.ts";
 import type { LoadedTls } from "../shared/pki/tls-files.ts";
 import { CLOSE_CODE } from "../shared/tunnel/constants.ts";
+import { DeviceWriter } from "../shared/tunnel/device-writer.ts";
 import { LanePump } from "../shared/tunnel/lane-pump.ts";
+import { deviceStatus, offloadNotes, REFUSAL_NOTE } from "../shared/tunnel/offload-report.ts";
 import { unixMs } from "../shared/units.ts";
 import { DEFAULT_TUN_MTU } from "../shared/config/constants.ts";
 import { AgentStatus } from "./status.ts";
@@ -92,9 +94,10 @@ class Agent {
     this.#tun = tun;
     this.#routes = routes;
     this.#uplink = new Uplink(tun);
-    this.#downlink = new Downlink(tun);
+    const device = new DeviceWriter(tun, () => log.warn(REFUSAL_NOTE));
+    this.#downlink = new Downlink(device);
     this.#backoff = new Backoff(config.reconnectMin, config.reconnectMax);
-    this.status = new AgentStatus(tun, this.#uplink, this.#downlink);
+    this.status = new AgentStatus(() => deviceStatus(tun, device), this.#uplink, this.#downlink);
     this.#removeRoutes = () => routes.removeSync();
     process.once("exit", this.#removeRoutes);
   }
@@ -106,6 +109,7 @@ class Agent {
     const routes = new AgentRoutes(config.tunName);
     const tun = openTun({ name: config.tunName, mtu: DEFAULT_TUN_MTU, offload: config.offload });
     log.info({ tun: tun.name, features: tun.features, certificate: leaf.subject }, "device is up");
+    for (const { level, text } of offloadNotes(tun.offloadFindings)) log[level](text);
     return new Agent(config, log, tun, routes);
   }
 

@@ -6,6 +6,7 @@ import { ipv4, udp } from "../shared/packet/fixture.ts";
 import { bytesOf, flows, framed, framesIn, gsoHeader, opened, packetOf } from "../shared/packet/offload-fixture.ts";
 import { PacketView } from "../shared/packet/view.ts";
 import { VNET_HEADER, VnetHeader } from "../shared/packet/vnet-header.ts";
+import { DeviceWriter } from "../shared/tunnel/device-writer.ts";
 import { SLAB_HEADROOM, ZGATE_VERSION } from "../shared/tunnel/constants.ts";
 import { FrameReader } from "../shared/tunnel/frame.ts";
 import { maxFrameLength } from "../shared/tunnel/negotiation.ts";
@@ -27,7 +28,7 @@ class Lane {
 
   constructor(device: "plain" | "offload", offload: Offload) {
     this.tun = new FakeTun(device);
-    this.downlink = new Downlink(this.tun);
+    this.downlink = new Downlink(new DeviceWriter(this.tun, () => undefined));
     this.#reader = new FrameReader(maxFrameLength(agreed(offload)));
     this.#write = this.downlink.writerFor(agreed(offload));
   }

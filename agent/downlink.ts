@@ -2,10 +2,9 @@
  * From the lanes to the TUN device: a chunk of a lane is a run of frames. Plain frames go on whole; with
  * offload, each `virtio_net_hdr` is checked first, because the kernel trusts it.
  */
-import type { Tun } from "../shared/native/tun.ts";
 import { PacketView } from "../shared/packet/view.ts";
 import { VNET_HEADER } from "../shared/packet/vnet-header.ts";
-import { DeviceWriter } from "../shared/tunnel/device-writer.ts";
+import type { DeviceWriter } from "../shared/tunnel/device-writer.ts";
 import type { FrameReader } from "../shared/tunnel/frame.ts";
 import type { SessionAgreement } from "../shared/tunnel/negotiation.ts";
 import { OffloadCheck } from "../shared/tunnel/offload-check.ts";
@@ -16,8 +15,8 @@ export class Downlink {
   #bytes = 0;
   #malformed = 0;
 
-  constructor(tun: Tun) {
-    this.#device = new DeviceWriter(tun);
+  constructor(device: DeviceWriter) {
+    this.#device = device;
   }
 
   /** Bytes of frames that came from the relay. */

@@ -14,6 +14,7 @@ import { ipv4, udp } from "../shared/packet/fixture.ts";
 import { framed } from "../shared/packet/offload-fixture.ts";
 import { MAX_ANSWER_BYTES, RENEWAL_PATH, SESSION_SERIAL_FIELD } from "../shared/pki/constants.ts";
 import type { LoadedTls } from "../shared/pki/tls-files.ts";
+import { DeviceWriter } from "../shared/tunnel/device-writer.ts";
 import { encodeAddressAssign } from "../shared/tunnel/address-capsule.ts";
 import { encodeCapsule } from "../shared/tunnel/capsule.ts";
 import { CapsuleChannel } from "../shared/tunnel/capsule-channel.ts";
@@ -53,7 +54,7 @@ const ROUTES = advertise(["192.0.2.0", "192.0.2.255"]);
 /** A relay that does as the test says, and the agent's end of a session with it. */
 class World {
   readonly tun = new FakeTun();
-  readonly downlink = new Downlink(this.tun);
+  readonly downlink = new Downlink(new DeviceWriter(this.tun, () => undefined));
   readonly requests: Fields[] = [];
   readonly lanes: Http3Stream[] = [];
   readonly advertised: string[][] = [];

@@ -1,8 +1,8 @@
 /** What the agent says of itself: the state of its session and what passed. */
 import type { QuicConnection } from "../shared/native/quic.ts";
-import type { Tun } from "../shared/native/tun.ts";
 import { formatPrefix } from "../shared/packet/address.ts";
 import type { Prefix } from "../shared/packet/address.ts";
+import type { DeviceStatus } from "../shared/tunnel/offload-report.ts";
 import type { Downlink } from "./downlink.ts";
 import type { AgentSession } from "./session.ts";
 import type { Uplink } from "./uplink.ts";
@@ -20,13 +20,13 @@ type State =
     };
 
 export class AgentStatus {
-  readonly #tun: Tun;
+  readonly #device: () => DeviceStatus;
   readonly #uplink: Uplink;
   readonly #downlink: Downlink;
   #state: State = { name: "connecting" };
 
-  constructor(tun: Tun, uplink: Uplink, downlink: Downlink) {
-    this.#tun = tun;
+  constructor(device: () => DeviceStatus, uplink: Uplink, downlink: Downlink) {
+    this.#device = device;
     this.#uplink = uplink;
     this.#downlink = downlink;
   }
@@ -51,7 +51,7 @@ export class AgentStatus {
   /** As JSON. */
   report(): object {
     const common = {
-      device: { name: this.#tun.name, ...this.#tun.features, ...this.#tun.stats() },
+      device: this.#device(),
       up: this.#uplink.stats(),
       down: { bytes: this.#downlink.bytes, malformed: this.#downlink.malformed },
     };

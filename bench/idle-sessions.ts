@@ -15,6 +15,7 @@ import { DEFAULT_LANES } from "../shared/config/constants.ts";
 import { Http3Connection } from "../shared/http3/connection.ts";
 import { openQuicEndpoint, openTun } from "../shared/native/addon.ts";
 import { loadTlsFiles } from "../shared/pki/tls-files.ts";
+import { DeviceWriter } from "../shared/tunnel/device-writer.ts";
 import { LanePump } from "../shared/tunnel/lane-pump.ts";
 import { unixMs } from "../shared/units.ts";
 import { IDLE_SESSION_HANDSHAKES } from "./constants.ts";
@@ -23,7 +24,7 @@ const [relay = "", folder = "", ...counts] = process.argv.slice(2);
 const endpoint = openQuicEndpoint({ bind: "0.0.0.0:0", alpn: ["h3"] });
 const tun = openTun({ name: "idle0", mtu: 1400, offload: true });
 const pump = new LanePump();
-const downlink = new Downlink(tun);
+const downlink = new Downlink(new DeviceWriter(tun, () => undefined));
 
 async function openSession(name: string): Promise<void> {
   const files = { cert: join(folder, `${name}.pem`), key: join(folder, `${name}-key.pem`), ca: join(folder, "ca.pem") };

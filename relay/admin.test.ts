@@ -3,6 +3,9 @@ import { test } from "node:test";
 import type { InjectOptions } from "fastify";
 import { ZgateError } from "../shared/errors.ts";
 import { LoopbackServer } from "../shared/admin/loopback-server.ts";
+import { FakeTun } from "../shared/native/fake-tun.ts";
+import { DeviceWriter } from "../shared/tunnel/device-writer.ts";
+import { deviceStatus } from "../shared/tunnel/offload-report.ts";
 import {
   type AdminTarget,
   buildAdmin,
@@ -33,6 +36,8 @@ const session = (id: string, client: string): SessionStatus => ({
   dropped: 0,
 });
 
+const tun = new FakeTun();
+
 class FakeTarget implements AdminTarget {
   healthNow: Health = { ready: true, problems: [] };
   reload: ReloadAnswer = { applied: true, generation: 2, changes: ["client-1: + 10.0.0.0/8"], problems: [] };
@@ -52,6 +57,7 @@ class FakeTarget implements AdminTarget {
       draining: false,
       sessions: this.all.length,
       leases: { active: 2, capacity: 65_533 },
+      device: deviceStatus(tun, new DeviceWriter(tun, () => undefined)),
       policy: { generation: 1, files: ["policy.yaml"] },
       audit: { healthy: true, lost: 0, head: { seq: 1, hash: "00" } },
     };

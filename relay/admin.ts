@@ -12,6 +12,7 @@
 import type { FastifyInstance } from "fastify";
 import { fail, loopbackApp } from "../shared/admin/loopback-server.ts";
 import type { RuleReport } from "../shared/policy/explain.ts";
+import type { DeviceStatus } from "../shared/tunnel/offload-report.ts";
 import { ADMIN_SESSIONS_LISTED } from "./constants.ts";
 
 /** What the admin server administrates: the relay, or a fake in tests. */
@@ -43,6 +44,7 @@ export interface RelayStatus {
   readonly draining: boolean;
   readonly sessions: number;
   readonly leases: { readonly active: number; readonly capacity: number };
+  readonly device: DeviceStatus;
   readonly policy: { readonly generation: number; readonly files: readonly string[] };
   /** `head`: the audit log's last record, as an anchor for `zgate audit verify --head`. */
   readonly audit: { readonly healthy: boolean; readonly lost: number; readonly head: { seq: number; hash: string } };

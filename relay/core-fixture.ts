@@ -102,7 +102,7 @@ export class RelayCore {
     );
     const answers = new Answers(tun, { ipv4: pool.relayIpv4, ipv6: pool.relayIpv6 }, counters);
     const flowAudit = new FlowAudit(audit, counters, undefined);
-    const device = new DeviceWriter(tun);
+    const device = new DeviceWriter(tun, () => undefined);
     const uplink = new Uplink({ device, mtu: MTU, pump: new LanePump(), counters, answers, flowAudit });
     const sessions = new SessionRegistry({ log, live, pool, counters, audit, flowAudit, uplink });
     new Downlink({ tun, pool, sessions, counters, answers });

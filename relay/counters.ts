@@ -71,6 +71,17 @@ export const FAMILIES = {
     label: "fault",
     names: PACKET_FAULTS,
   },
+  cut: {
+    metric: "zgate_cut_super_packets_total",
+    help: "Super-packets from clients that were cut into packets before the kernel got them",
+    label: "reason",
+    names: [
+      /** The device lacks the kind: the kernel has not got it, or failed the self-test for it. */
+      "lacking",
+      /** The kernel refused this one. */
+      "refused",
+    ],
+  },
   frameErrors: {
     metric: "zgate_frame_errors_total",
     help: "Lane frames that ended their session",

@@ -11,6 +11,8 @@ const gauges: RelayGauges = {
   leaseCapacity: 65_533,
   policyGeneration: 3,
   draining: false,
+  tso: true,
+  uso: false,
   auditHealthy: true,
   audit: { records: 9, lost: 1, gaps: 1, suppressed: 4, queuedBytes: 512, head: { seq: 9, hash: "" } },
 };
@@ -38,6 +40,9 @@ test("one scrape reads the gauges once and shows every counter, also those at ze
     "zgate_sessions 2",
     "zgate_policy_generation 3",
     "zgate_draining 0",
+    "zgate_tun_tso 1",
+    "zgate_tun_uso 0",
+    'zgate_cut_super_packets_total{reason="lacking"} 0',
     "zgate_audit_healthy 1",
     "zgate_audit_lost_total 1",
     'zgate_dropped_packets_total{reason="policy-deny"} 5',

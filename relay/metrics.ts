@@ -21,6 +21,9 @@ export interface RelayGauges {
   readonly leaseCapacity: number;
   readonly policyGeneration: number;
   readonly draining: boolean;
+  /** TCP super-packets of both families, and UDP ones. */
+  readonly tso: boolean;
+  readonly uso: boolean;
   readonly auditHealthy: boolean;
   readonly audit: AuditStats;
 }
@@ -34,6 +37,8 @@ const GAUGES: readonly (readonly [name: string, help: string, read: (gauges: Rel
   ["zgate_lease_capacity", "Tunnel addresses that can be leased", (gauges) => gauges.leaseCapacity],
   ["zgate_policy_generation", "Generation of the policy in force", (gauges) => gauges.policyGeneration],
   ["zgate_draining", "1 while the relay takes no new sessions", (gauges) => Number(gauges.draining)],
+  ["zgate_tun_tso", "1 when TCP super-packets cross the TUN device whole", (gauges) => Number(gauges.tso)],
+  ["zgate_tun_uso", "1 when UDP super-packets cross the TUN device whole", (gauges) => Number(gauges.uso)],
   ["zgate_audit_healthy", "1 while audit records reach their sink", (gauges) => Number(gauges.auditHealthy)],
   ["zgate_audit_queued_bytes", "Audit records that wait to be written", (gauges) => gauges.audit.queuedBytes],
 ];

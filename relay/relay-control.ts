@@ -5,6 +5,7 @@ import type { FlowTarget } from "../shared/packet/flow.ts";
 import { explainFlow, readQuestion } from "../shared/policy/explain.ts";
 import { unixMs } from "../shared/units.ts";
 import { CLOSE_CODE } from "../shared/tunnel/constants.ts";
+import type { DeviceStatus } from "../shared/tunnel/offload-report.ts";
 import type { Acceptor } from "./acceptor.ts";
 import type {
   AdminTarget,
@@ -35,6 +36,7 @@ export interface ControlParts {
   readonly audit: AuditLog;
   readonly reports: PolicyReports;
   readonly acceptor: Acceptor;
+  readonly device: () => DeviceStatus;
 }
 
 export class RelayControl implements AdminTarget {
@@ -59,7 +61,7 @@ export class RelayControl implements AdminTarget {
   }
 
   status(): RelayStatus {
-    const { acceptor, sessions, pool, live, audit } = this.#parts;
+    const { acceptor, sessions, pool, live, audit, device } = this.#parts;
     const { lost, head } = audit.stats();
     return {
       version: packageJson.version,
@@ -67,6 +69,7 @@ export class RelayControl implements AdminTarget {
       draining: acceptor.draining,
       sessions: sessions.size,
       leases: { active: pool.active, capacity: pool.capacity },
+      device: device(),
       policy: { generation: live.generation, files: live.files },
       audit: { healthy: audit.healthy, lost, head },
     };
@@ -129,7 +132,8 @@ export class RelayControl implements AdminTarget {
   }
 
   #gauges(): RelayGauges {
-    const { sessions, pool, live, acceptor, audit } = this.#parts;
+    const { sessions, pool, live, acceptor, audit, device } = this.#parts;
+    const { tso4, tso6, uso4, uso6 } = device();
     let lanes = 0;
     let flows = 0;
     for (const session of sessions) {
@@ -144,6 +148,8 @@ export class RelayControl implements AdminTarget {
       leaseCapacity: pool.capacity,
       policyGeneration: live.generation,
       draining: acceptor.draining,
+      tso: tso4 && tso6,
+      uso: uso4 && uso6,
       auditHealthy: audit.healthy,
       audit: audit.stats(),
     };

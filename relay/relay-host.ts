@@ -18,6 +18,7 @@ import type { Tun } from "../shared/native/tun.ts";
 import { addressBits, formatAddress, formatPrefix, parsePrefix } from "../shared/packet/address.ts";
 import type { Prefix } from "../shared/packet/address.ts";
 import type { PolicyDocument } from "../shared/policy/document.ts";
+import { offloadNotes } from "../shared/tunnel/offload-report.ts";
 import { TUN_QUEUES } from "./constants.ts";
 import type { LeasePool } from "./lease-pool.ts";
 import { RelayNat } from "./nat.ts";
@@ -41,6 +42,9 @@ export class RelayHost {
     this.tun = openTun({ name, mtu, offload, queues: TUN_QUEUES, steering: takeSteering(process.env) });
     if (!this.tun.features.steered)
       log.info("the device tells clients apart by their flows: start with CAP_BPF for their addresses");
+    const { features, offloadFindings } = this.tun;
+    log.info({ tun: name, features }, "device is up");
+    for (const { level, text } of offloadNotes(offloadFindings)) log[level](text);
     process.once("exit", this.#onExit);
   }
 

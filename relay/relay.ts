@@ -24,7 +24,9 @@ import { hostEnrolment } from "../shared/pki/enrolment-host.ts";
 import { loadChangedTlsFiles, loadTlsFiles } from "../shared/pki/tls-files.ts";
 import { CLOSE_CODE } from "../shared/tunnel/constants.ts";
 import { DeviceWriter } from "../shared/tunnel/device-writer.ts";
+import type { CutStats } from "../shared/tunnel/device-writer.ts";
 import { LanePump } from "../shared/tunnel/lane-pump.ts";
+import { deviceStatus, REFUSAL_NOTE } from "../shared/tunnel/offload-report.ts";
 import { unixMs } from "../shared/units.ts";
 import { Acceptor } from "./acceptor.ts";
 import { buildAdmin } from "./admin.ts";
@@ -143,8 +145,9 @@ class Relay {
     const answers = new Answers(tun, { ipv4: pool.relayIpv4, ipv6: pool.relayIpv6 }, counters);
     const flowAudit = new FlowAudit(audit, counters, await this.#openShadow());
     this.#closers.push(() => flowAudit.finish());
+    const device = new DeviceWriter(tun, () => log.warn(REFUSAL_NOTE));
     const uplink = new Uplink({
-      device: new DeviceWriter(tun),
+      device,
       mtu: config.mtu,
       pump: new LanePump(),
       counters,
@@ -181,7 +184,7 @@ class Relay {
     this.#every(HOUSEKEEPING_MS, () => {
       const nowMs = performance.now();
       for (const session of sessions) flowAudit.expire(session, nowMs);
-      this.#countDeviceDrops(tun.stats());
+      this.#countDevice(tun.stats(), device.cut);
       this.#countHandshakes();
       sessions.endExpired(unixMs(Date.now()));
       leases.save();
@@ -190,7 +193,16 @@ class Relay {
     process.on("SIGHUP", onHangup);
     this.#closers.push(() => process.off("SIGHUP", onHangup));
     if (config.admin !== null) {
-      const control = new RelayControl({ live, pool, sessions, counters, audit, reports, acceptor });
+      const control = new RelayControl({
+        live,
+        pool,
+        sessions,
+        counters,
+        audit,
+        reports,
+        acceptor,
+        device: () => deviceStatus(tun, device),
+      });
       const admin = await LoopbackServer.open(config.admin, buildAdmin(control));
       this.#closers.push(() => admin.close());
       log.info({ admin: admin.address }, "admin server listens");
@@ -250,9 +262,11 @@ class Relay {
     return endpoint;
   }
 
-  /** The kernel's refusals since the last time; the device counts them itself. */
-  #countDeviceDrops({ overflowPackets, refusedPackets }: TunStats): void {
-    const { dropped } = COUNTER;
+  /** What the device and its writer counted themselves since the last time. */
+  #countDevice({ overflowPackets, refusedPackets }: TunStats, { lacking, refused }: CutStats): void {
+    const { dropped, cut } = COUNTER;
+    this.#counters.add(cut.lacking, lacking - this.#counters.get(cut.lacking));
+    this.#counters.add(cut.refused, refused - this.#counters.get(cut.refused));
     this.#counters.add(dropped["tun-overflow"], overflowPackets - this.#counters.get(dropped["tun-overflow"]));
     this.#counters.add(dropped["tun-refused"], refusedPackets - this.#counters.get(dropped["tun-refused"]));
   }

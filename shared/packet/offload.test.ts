@@ -126,6 +126,18 @@ describe("checkOffload", () => {
       fields: { ...gso4, csumStart: 100 },
       fault: "gso without checksum",
     },
+    {
+      name: "a checksum behind the headers of a super-packet",
+      packet: tcp4,
+      fields: { ...gso4, csumOffset: 100 },
+      fault: "checksum place",
+    },
+    {
+      name: "the other protocol's checksum",
+      packet: udp4,
+      fields: { ...gsoUdp, csumOffset: 16 },
+      fault: "checksum place",
+    },
     { name: "size 0", packet: tcp4, fields: { ...gso4, gsoSize: 0 }, fault: "gso size" },
     { name: "size 47", packet: tcp4, fields: { ...gso4, gsoSize: 47 }, fault: "gso size" },
     { name: "segments over the MTU", packet: tcp4, fields: { ...gso4, gsoSize: 1449 }, fault: "larger than the MTU" },

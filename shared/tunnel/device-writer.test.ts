@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { beforeEach, describe, test } from "node:test";
 import { FakeTun } from "../native/fake-tun.ts";
 import type { TunFeatures } from "../native/tun.ts";
 import { bytesOf, flows, framed, framesIn, gsoHeader, opened, packetOf } from "../packet/offload-fixture.ts";
@@ -34,6 +34,7 @@ function withHeader(header: VnetHeader, packet: Uint8Array): Uint8Array {
 
 const plain = (packet: Uint8Array): Uint8Array => withHeader(new VnetHeader(), packet);
 const cutFrames = (flow: Flow): Uint8Array[] => packetsOf(flow).map(plain);
+const never = (): void => assert.fail("nothing was to be refused");
 const isSuperPacket = (frame: Uint8Array): boolean => frame[1] !== 0;
 const single = plain(packetsOf(udp4)[3]!);
 
@@ -44,7 +45,7 @@ function write(writer: DeviceWriter, frames: readonly Uint8Array[], vnet = true)
 
 test("frames of kinds that the device has are written as they are, in one call", () => {
   const tun = new FakeTun("offload");
-  const writer = new DeviceWriter(tun);
+  const writer = new DeviceWriter(tun, never);
   const frames = [single, superFrame(tcp4), superFrame(tcp6), superFrame(udp4), superFrame(udp6), single];
   write(writer, frames);
   assert.deepEqual(tun.written, frames);
@@ -62,7 +63,7 @@ describe("a kind that the device lacks is cut, in its place", () => {
   for (const { name, lacking, cut, whole } of tables) {
     test(name, () => {
       const tun = new FakeTun("offload", lacking);
-      const writer = new DeviceWriter(tun);
+      const writer = new DeviceWriter(tun, never);
       const all = [...cut, ...whole, ...cut];
       write(writer, [single, ...all.map((flow) => superFrame(flow)), single]);
       const expected = all.flatMap((flow) => (cut.includes(flow) ? cutFrames(flow) : [superFrame(flow)]));
@@ -73,36 +74,40 @@ describe("a kind that the device lacks is cut, in its place", () => {
 
   test("with ECN", () => {
     const tun = new FakeTun("offload", { tso4: false });
-    write(new DeviceWriter(tun), [superFrame(tcp4, SIZE, PIECES, { gsoType: 1 | GSO_ECN })]);
+    write(new DeviceWriter(tun, never), [superFrame(tcp4, SIZE, PIECES, { gsoType: 1 | GSO_ECN })]);
     assert.deepEqual(tun.written, cutFrames(tcp4));
   });
 
   test("into as many packets as may be, 1,300 of the smallest", () => {
     const tun = new FakeTun("offload", { tso6: false });
-    write(new DeviceWriter(tun), [superFrame(tcp6, 48, 1300)]);
+    write(new DeviceWriter(tun, never), [superFrame(tcp6, 48, 1300)]);
     assert.deepEqual(tun.written, packetsOf(tcp6, 48, 1300).map(plain));
   });
 });
 
 describe("what the kernel refuses", () => {
+  let refusals = 0;
+  beforeEach(() => (refusals = 0));
+
   for (const flow of [tcp4, tcp6, udp4, udp6]) {
     test(`${flow.name}: is cut, and nothing else`, () => {
       const tun = new FakeTun("offload");
       const refused = superFrame(flow, SIZE, 3);
       tun.refuses = (frame) => frame.length === refused.length;
-      const writer = new DeviceWriter(tun);
+      const writer = new DeviceWriter(tun, () => refusals++);
       const good = superFrame(flow);
       write(writer, [refused, good, refused, refused, single, good, refused]);
       const cut = packetsOf(flow, SIZE, 3).map(plain);
       assert.deepEqual(tun.written, [...cut, good, ...cut, ...cut, single, good, ...cut]);
       assert.deepEqual(writer.cut, { lacking: 0, refused: 4 });
+      assert.equal(refusals, 1, "it is said once");
     });
   }
 
   test("is offered to it again the next time", () => {
     const tun = new FakeTun("offload");
     tun.refuses = isSuperPacket;
-    const writer = new DeviceWriter(tun);
+    const writer = new DeviceWriter(tun, () => refusals++);
     write(writer, [superFrame(tcp4)]);
     tun.refuses = () => false;
     write(writer, [superFrame(tcp4)]);
@@ -112,7 +117,7 @@ describe("what the kernel refuses", () => {
   test("of what was put together here comes apart again", () => {
     const tun = new FakeTun("offload");
     tun.refuses = isSuperPacket;
-    const writer = new DeviceWriter(tun);
+    const writer = new DeviceWriter(tun, () => refusals++);
     write(writer, [...packetsOf(tcp4), ...packetsOf(udp6)], false);
     assert.deepEqual(tun.written, [...cutFrames(tcp4), ...cutFrames(udp6)]);
     assert.deepEqual(writer.cut, { lacking: 0, refused: 2 });
@@ -123,13 +128,13 @@ describe("what the kernel refuses", () => {
     tun.refuses = (frame) => frame[0] !== 0;
     const packet = packetsOf(tcp4)[0]!;
     const header = Object.assign(gsoHeader(tcp4, 0), { gsoType: 0 });
-    write(new DeviceWriter(tun), [withHeader(header, opened(packet, tcp4))]);
+    write(new DeviceWriter(tun, () => refusals++), [withHeader(header, opened(packet, tcp4))]);
     assert.deepEqual(tun.written, [plain(packet)]);
   });
 });
 
 test("a device without offload gets plain frames as they are", () => {
   const tun = new FakeTun("plain");
-  write(new DeviceWriter(tun), packetsOf(tcp4), false);
+  write(new DeviceWriter(tun, never), packetsOf(tcp4), false);
   assert.deepEqual(tun.written, framesIn(framed(packetsOf(tcp4))));
 });

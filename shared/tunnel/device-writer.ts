@@ -36,9 +36,11 @@ export class DeviceWriter {
   #cutter: { readonly view: PacketView; readonly segmenter: FrameSegmenter } | undefined;
   #lacking = 0;
   #refused = 0;
+  readonly #onFirstRefusal: () => void;
 
-  constructor(tun: Tun) {
+  constructor(tun: Tun, onFirstRefusal: () => void) {
     this.#tun = tun;
+    this.#onFirstRefusal = onFirstRefusal;
     this.#features = tun.features;
     const { vnetHeader, tso4, tso6, uso4, uso6 } = tun.features;
     this.#takesAll = tso4 && tso6 && uso4 && uso6;
@@ -74,7 +76,7 @@ export class DeviceWriter {
     for (let at = from; at < to;) {
       at = this.#tun.write(slab, at, to, queue);
       if (at === to) return;
-      this.#refused++;
+      if (this.#refused++ === 0) this.#onFirstRefusal();
       at = this.#writeCut(slab, at, queue);
     }
   }
