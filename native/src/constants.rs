@@ -64,6 +64,19 @@ pub const DATAGRAM_RECEIVE_QUEUE: usize = 1 << 20;
 /// Bytes of datagrams that wait to be sent; beyond, `sendDatagram` returns false.
 pub const DATAGRAM_SEND_QUEUE: usize = 1 << 20;
 
+// --- Who drives QUIC ------------------------------------------------------------------------------------
+
+/// Tasks that are polled between two looks at the sockets.
+pub const POLLS_PER_LOOK: usize = 64;
+/// What is frequent, and what is quiet, is judged over this time: a few packets of a call or of a game fit into it.
+pub const SHIFT_WINDOW: Duration = Duration::from_millis(16);
+/// Bytes of one turn, or of one window, above which QUIC gets a thread of its own: a dozen packets.
+pub const BUSY_BYTES: usize = 16 << 10;
+/// Turns of one window above which the event loop hands over, and looks up to which it is handed to: the gap keeps
+/// the two from changing all the time.
+pub const BUSY_TURNS: u32 = 64;
+pub const QUIET_LOOKS: u32 = 16;
+
 // --- Work and waiting -----------------------------------------------------------------------------------
 
 /// Chunks that one call takes from a QUIC stream: about 45 KB of MTU-size packets under one lock.

@@ -3,9 +3,11 @@
 
 mod constants;
 mod event_loop;
+mod executor;
 mod failure;
 #[cfg(test)]
 mod fuzz;
+mod lock;
 // Called by JavaScript only.
 #[cfg(not(test))]
 mod privileges;

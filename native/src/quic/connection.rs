@@ -12,15 +12,16 @@ use bytes::Bytes;
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 use rustls::pki_types::CertificateDer;
-use tokio::runtime::Handle;
 
 use crate::constants::{
     DATAGRAM_RECEIVE_QUEUE, DATAGRAM_SEND_QUEUE, MIN_STREAM_SEND_QUEUE, SEND_AHEAD, SEND_TUNING_INTERVAL,
 };
+use crate::executor::wake;
 use crate::failure::Result;
+use crate::lock::lock;
 use crate::quic::bridge::Bridge;
 use crate::quic::lib_alias::{Connection, ConnectionError, SendDatagramError};
-use crate::quic::mailbox::{Closed, EDGE_DATAGRAMS, Notice, lock};
+use crate::quic::mailbox::{Closed, EDGE_DATAGRAMS, Notice};
 use crate::quic::queue::ByteQueue;
 use crate::quic::stream::{StreamShared, error_code};
 use crate::quic::thread::spawn;
@@ -46,7 +47,6 @@ struct Datagrams {
 pub struct ConnectionShared {
     pub token: u32,
     pub bridge: Arc<Bridge>,
-    pub runtime: Handle,
     /// Taken when the connection is closed, so that an object that JavaScript still holds costs little.
     connection: Mutex<Option<Connection>>,
     last: Mutex<Option<NativeStats>>,
@@ -125,7 +125,6 @@ impl ConnectionShared {
         let shared = Arc::new(ConnectionShared {
             token: bridge.mailbox.token(),
             bridge: Arc::clone(bridge),
-            runtime: Handle::current(),
             max_datagram: AtomicUsize::new(connection.max_datagram_size().unwrap_or(0)),
             connection: Mutex::new(Some(connection.clone())),
             last: Mutex::default(),
@@ -248,9 +247,7 @@ async fn watch_end(connection: Connection, shared: Arc<ConnectionShared>) {
         datagrams.ended = true;
         datagrams.sender.take()
     };
-    if let Some(sender) = sender {
-        sender.wake();
-    }
+    wake(sender);
     shared.bridge.mailbox.notice(Notice::Closed { connection: shared.token, closed });
 }
 
@@ -304,7 +301,6 @@ impl NativeConnection {
             return;
         };
         let bridge = Arc::clone(&shared.bridge);
-        let _context = self.shared.runtime.enter();
         spawn(&bridge, async move {
             let opened = if bidi {
                 connection.open_bi().await.map(|(sink, source)| (Some(sink), Some(source)))
@@ -345,7 +341,7 @@ impl NativeConnection {
         datagrams.to_send.push_back(Bytes::copy_from_slice(bytes));
         let sender = datagrams.sender.take();
         drop(datagrams);
-        self.shared.bridge.wake(sender);
+        wake(sender);
         Ok(true)
     }
 

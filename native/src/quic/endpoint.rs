@@ -14,7 +14,8 @@ use crate::constants::{
     ALL_INCOMING_BYTES, CLOSE_FLUSH, EXIT_FLUSH, INCOMING_BYTES, MAX_HANDSHAKES, MAX_HANDSHAKES_PER_PREFIX,
     MAX_INCOMING, RETRY_ABOVE, SEND_WINDOW, STREAM_SEND_QUEUE, UDP_SOCKET_BUFFER,
 };
-use crate::event_loop::{Callback, Doorbell};
+use crate::event_loop::{Callback, Doorbell, Target};
+use crate::executor::{Executor, LoopSide};
 use crate::failure::{Code, Result, failure};
 use crate::quic::bridge::Bridge;
 use crate::quic::connection::{NativeConnection, address_text};
@@ -63,6 +64,7 @@ const NOTICES_WAIT: u32 = 1 << 31;
 /// What runs: taken by `dispose` or by the end of the environment, whichever comes first.
 struct Running {
     thread: QuicThread,
+    side: Rc<LoopSide>,
     doorbell: Doorbell,
 }
 
@@ -148,12 +150,14 @@ fn quic_server(tls: &Material, alpn: &[String], transport: &Arc<TransportConfig>
 
 /// Ends the thread, telling the peers in the time given, and lets go of the doorbell.
 fn stop(running: Running, flush: Option<Duration>) {
+    running.side.end();
     if let Some(flush) = flush {
         // Refused only when the thread ended already.
         let _ =
             running.thread.commands.send(Command::Close { code: VarInt::from_u32(0), reason: String::new(), flush });
     }
     running.thread.join();
+    running.side.close();
     running.doorbell.close();
 }
 
@@ -169,7 +173,10 @@ impl NativeEndpoint {
         let (socket, local) = bind(socket_address(&options.bind, "bind")?)?;
         let queue = transport_input.stream_send_queue.unwrap_or(STREAM_SEND_QUEUE);
         let window = transport_input.send_window.map_or(SEND_WINDOW, u64::from);
-        let bridge = Arc::new(Bridge::new(queue.max(1) as usize, window));
+        let executor = Executor::new().map_err(|error| failure(Code::Internal, format!("epoll: {error}")))?;
+        let environment = doorbell.environment();
+        let side = LoopSide::open(&executor, environment)?;
+        let bridge = Arc::new(Bridge::new(executor, queue.max(1) as usize, window));
         let limits = HandshakeLimits {
             retry_above: options.retry_above.unwrap_or(RETRY_ABOVE),
             max: options.max_handshakes.unwrap_or(MAX_HANDSHAKES),
@@ -179,7 +186,8 @@ impl NativeEndpoint {
         let at_exit = Rc::clone(&running);
         let exit_bridge = Arc::clone(&bridge);
         let doorbell = Doorbell::open(
-            &doorbell,
+            environment,
+            Target::Function(doorbell),
             Box::new(move || {
                 let running = at_exit.borrow_mut().take();
                 if let Some(running) = running {
@@ -187,7 +195,8 @@ impl NativeEndpoint {
                 }
                 exit_bridge.mailbox.connect_bell(None);
             }),
-        )?;
+        )
+        .inspect_err(|_| side.close())?;
         // SAFETY: the thread is joined before the doorbell is closed, in `stop`, which the teardown above
         // calls too.
         bridge.mailbox.connect_bell(Some(unsafe { doorbell.bell() }));
@@ -195,11 +204,12 @@ impl NativeEndpoint {
             Ok(thread) => thread,
             Err(error) => {
                 bridge.mailbox.connect_bell(None);
+                side.close();
                 doorbell.close();
                 return Err(error);
             }
         };
-        *running.borrow_mut() = Some(Running { thread, doorbell });
+        *running.borrow_mut() = Some(Running { thread, side, doorbell });
         Ok(NativeEndpoint { bridge, running, transport, alpn: options.alpn, local })
     }
 

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
-use crate::quic::mailbox::lock;
+use crate::lock::lock;
 use crate::quic::stream::StreamShared;
 
 /// A state with room for the waker of the one task that waits for it.

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use crate::constants::{PREFIX_BITS_V4, PREFIX_BITS_V6};
-use crate::quic::mailbox::lock;
+use crate::lock::lock;
 
 #[derive(Clone, Copy)]
 pub struct HandshakeLimits {

@@ -4,6 +4,6 @@
 pub use quinn::{
     AsyncTimer, AsyncUdpSocket, ClientConfig, Connection, ConnectionError, Endpoint, EndpointConfig, IdleTimeout,
     Incoming, MtuDiscoveryConfig, ReadError, RecvStream, Runtime, SendDatagramError, SendStream, ServerConfig,
-    TokioRuntime, TransportConfig, VarInt, WriteError, congestion,
+    TransportConfig, UdpPoller, VarInt, WriteError, congestion, udp,
 };
 pub use quinn_proto::HashedConnectionIdGenerator;

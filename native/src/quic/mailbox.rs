@@ -6,11 +6,12 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::constants::MAX_WAITING_REFUSALS;
 use crate::event_loop::Bell;
 use crate::failure::Code;
+use crate::lock::lock;
 use crate::quic::connection::ConnectionShared;
 use crate::quic::stream::StreamShared;
 
@@ -60,11 +61,6 @@ pub struct Mailbox {
     bell: Mutex<Option<Bell>>,
     next_token: AtomicU32,
     untold_refusals: AtomicU64,
-}
-
-/// A poisoned lock is taken all the same: the panic was reported, and no state here is left half-changed.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Mailbox {

@@ -1,7 +1,7 @@
 //! One UDP socket with its QUIC thread, seen from JavaScript.
 //!
 //! ```text
-//!   JavaScript thread                          QUIC thread (tokio, current-thread)
+//!   JavaScript thread                          tasks, on the QUIC thread or between two events of Node (executor/)
 //!   NativeEndpoint ──── commands ────────────▶ endpoint task ── quinn::Endpoint
 //!   NativeConnection                           connection tasks: accept, datagrams, closed
 //!   NativeStream ══ send queue ══════════════▶ send task   ── quinn::SendStream
@@ -15,7 +15,7 @@ mod endpoint;
 mod half;
 mod handshakes;
 mod identity;
-mod lib_alias;
+pub mod lib_alias;
 mod mailbox;
 mod queue;
 mod receive;

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use crate::constants::{POOLED_BLOCKS, RECEIVE_BLOCK};
-use crate::quic::mailbox::lock;
+use crate::lock::lock;
 
 type Block = Box<[u8]>;
 

@@ -10,10 +10,12 @@ use std::task::Waker;
 use bytes::Bytes;
 
 use crate::constants::{CHUNKS_PER_READ, RECEIVE_LOW_WATER_DIVISOR, STREAM_RECEIVE_QUEUE};
+use crate::executor::wake;
+use crate::lock::lock;
 use crate::quic::bridge::Bridge;
 use crate::quic::half::{LastWord, Sleeps, found};
 use crate::quic::lib_alias::{ReadError, RecvStream, VarInt};
-use crate::quic::mailbox::{EDGE_READABLE, lock};
+use crate::quic::mailbox::EDGE_READABLE;
 use crate::quic::queue::ByteQueue;
 use crate::quic::stream::StreamShared;
 
@@ -72,7 +74,7 @@ impl ReceiveHalf {
                 state.waits_for_room = false;
                 let sleeper = state.sleeper.take();
                 drop(state);
-                bridge.wake(sleeper);
+                wake(sleeper);
             }
             return count as i32;
         }
@@ -96,7 +98,7 @@ impl ReceiveHalf {
         state.queue.clear(&bridge.blocks);
         let sleeper = state.sleeper.take();
         drop(state);
-        bridge.wake(sleeper);
+        wake(sleeper);
     }
 
     fn push(&self, chunks: &[Bytes], stream: &StreamShared) {

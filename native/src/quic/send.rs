@@ -9,11 +9,12 @@ use std::task::Waker;
 use bytes::Bytes;
 
 use crate::constants::SEND_LOW_WATER_DIVISOR;
-use crate::quic::bridge::Bridge;
+use crate::executor::wake;
+use crate::lock::lock;
 use crate::quic::connection::ConnectionShared;
 use crate::quic::half::{LastWord, Sleeps, found};
 use crate::quic::lib_alias::{SendStream, VarInt, WriteError};
-use crate::quic::mailbox::{EDGE_WRITABLE, lock};
+use crate::quic::mailbox::EDGE_WRITABLE;
 use crate::quic::stream::StreamShared;
 
 /// `WRITE_CLOSED` of shared/native/quic.ts.
@@ -82,11 +83,11 @@ impl SendHalf {
         state.chunks.push_back(bytes);
         let sleeper = if std::mem::take(&mut state.idle) { state.sleeper.take() } else { None };
         drop(state);
-        connection.bridge.wake(sleeper);
+        wake(sleeper);
         length as i32
     }
 
-    pub fn finish(&self, bridge: &Bridge) {
+    pub fn finish(&self) {
         let mut state = lock(&self.state);
         if state.closed {
             return;
@@ -95,10 +96,10 @@ impl SendHalf {
         state.finished = true;
         let sleeper = state.sleeper.take();
         drop(state);
-        bridge.wake(sleeper);
+        wake(sleeper);
     }
 
-    pub fn reset(&self, code: VarInt, bridge: &Bridge) {
+    pub fn reset(&self, code: VarInt) {
         let mut state = lock(&self.state);
         if state.reset.is_some() {
             return;
@@ -108,7 +109,7 @@ impl SendHalf {
         state.chunks.clear();
         let sleeper = state.sleeper.take();
         drop(state);
-        bridge.wake(sleeper);
+        wake(sleeper);
     }
 
     fn sent(&self, count: usize, stream: &StreamShared) {

@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use crate::quic::mailbox::lock;
+use crate::executor::{Executor, wake};
+use crate::lock::lock;
 
 /// The driver of a connection, as QUIC's runtime gets it.
 pub type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -71,11 +72,11 @@ impl Steps {
     }
 
     /// Calls one after the other; runs until the runtime ends.
-    pub async fn call(&self) {
+    pub async fn call(&self, executor: &Executor) {
         loop {
             poll_fn(|context| self.poll_needed(context)).await;
             // Back when all that is ready has run and the socket was looked at.
-            tokio::task::yield_now().await;
+            executor.next_turn().await;
             self.call_next();
         }
     }
@@ -116,12 +117,6 @@ impl Steps {
     }
 }
 
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
-    }
-}
-
 struct InTurn {
     steps: Arc<Steps>,
     place: Arc<Place>,
@@ -144,8 +139,11 @@ mod tests {
     use std::future::poll_fn;
     use std::sync::{Arc, Mutex};
     use std::task::Poll;
+    use std::time::Duration;
 
     use super::{Place, Steps};
+    use crate::executor::tests::run;
+    use crate::executor::{Executor, timeout};
 
     /// Who ran, in order.
     type Order = Arc<Mutex<Vec<String>>>;
@@ -166,42 +164,47 @@ mod tests {
         .await
     }
 
-    fn in_turn(steps: &Arc<Steps>, place: &Arc<Place>, name: &str, polls: usize, order: &Order) {
+    fn in_turn(
+        executor: &Arc<Executor>,
+        steps: &Arc<Steps>,
+        place: &Arc<Place>,
+        name: &str,
+        polls: usize,
+        order: &Order,
+    ) {
         let driver = Box::pin(busy(name.to_owned(), polls, Arc::clone(order)));
-        let driver = steps.accept(place, || steps.drive(driver));
-        tokio::spawn(driver);
+        executor.spawn(steps.accept(place, || steps.drive(driver)));
     }
 
-    fn run(world: impl Future<Output = ()>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(world);
+    /// The line, with the task that calls.
+    fn line(executor: &Arc<Executor>) -> Arc<Steps> {
+        let steps = Arc::new(Steps::default());
+        let calling = (Arc::clone(&steps), Arc::clone(executor));
+        executor.spawn(Box::pin(async move { calling.0.call(&calling.1).await }));
+        steps
     }
 
-    async fn settle() {
+    async fn settle(executor: &Executor) {
         for _ in 0..100 {
-            tokio::task::yield_now().await;
+            executor.next_turn().await;
         }
     }
 
     #[test]
     fn between_two_steps_runs_all_that_is_ready() {
-        run(async {
-            let (steps, order) = (Arc::new(Steps::default()), Order::default());
-            let calling = Arc::clone(&steps);
-            tokio::spawn(async move { calling.call().await });
+        run(async |executor| {
+            let (steps, order) = (line(&executor), Order::default());
             for name in ["a", "b", "c"] {
-                in_turn(&steps, &Arc::new(Place::default()), name, 2, &order);
+                in_turn(&executor, &steps, &Arc::new(Place::default()), name, 2, &order);
             }
-            tokio::spawn({
-                let order = Arc::clone(&order);
-                async move {
-                    for _ in 0..6 {
-                        note(&order, "session");
-                        tokio::task::yield_now().await;
-                    }
+            let session = (Arc::clone(&executor), Arc::clone(&order));
+            executor.spawn(Box::pin(async move {
+                for _ in 0..6 {
+                    note(&session.1, "session");
+                    session.0.next_turn().await;
                 }
-            });
-            settle().await;
+            }));
+            settle(&executor).await;
             let order = order.lock().expect("no panic under the lock").clone();
             let steps: Vec<_> = order.iter().filter(|name| *name != "session").map(String::as_str).collect();
             assert_eq!(steps, ["a", "b", "c", "a", "b", "c"]);
@@ -212,25 +215,17 @@ mod tests {
 
     #[test]
     fn who_is_complete_waits_no_more_and_who_is_gone_holds_up_nobody() {
-        run(async {
-            let (steps, order) = (Arc::new(Steps::default()), Order::default());
-            let calling = Arc::clone(&steps);
-            tokio::spawn(async move { calling.call().await });
+        run(async |executor| {
+            let (steps, order) = (line(&executor), Order::default());
             let complete = Arc::new(Place::default());
             complete.complete();
-            in_turn(&steps, &complete, "complete", 2, &order);
-            in_turn(&steps, &Arc::new(Place::default()), "first", 1, &order);
-            let gone = Arc::new(Place::default());
-            let entering = Arc::clone(&steps);
-            tokio::spawn(async move { entering.enter(&gone).await }).abort();
-            let task = tokio::spawn({
-                let steps = Arc::clone(&steps);
-                async move { steps.enter(&Arc::default()).await }
-            });
-            tokio::task::yield_now().await;
-            task.abort();
-            in_turn(&steps, &Arc::new(Place::default()), "last", 1, &order);
-            settle().await;
+            in_turn(&executor, &steps, &complete, "complete", 2, &order);
+            in_turn(&executor, &steps, &Arc::new(Place::default()), "first", 1, &order);
+            steps.enter(&Arc::default()).await;
+            let gone = Arc::default();
+            assert_eq!(timeout(&executor, Duration::ZERO, steps.enter(&gone)).await, None, "one step a turn");
+            in_turn(&executor, &steps, &Arc::new(Place::default()), "last", 1, &order);
+            settle(&executor).await;
             let order = order.lock().expect("no panic under the lock").clone();
             assert_eq!(order.iter().filter(|name| *name == "complete").count(), 2);
             assert_eq!(order.last().map(String::as_str), Some("last"));

@@ -12,9 +12,9 @@ use napi_derive::napi;
 
 use crate::constants::MAX_STREAM_WRITE;
 use crate::failure::{Code, Result, failure};
+use crate::lock::lock;
 use crate::quic::connection::ConnectionShared;
 use crate::quic::lib_alias::{RecvStream, SendStream, VarInt};
-use crate::quic::mailbox::lock;
 use crate::quic::receive::{ReceiveHalf, receive};
 use crate::quic::send::{SendHalf, send};
 use crate::quic::thread::spawn;
@@ -46,7 +46,6 @@ impl StreamShared {
     pub fn start(self: &Arc<Self>) {
         let Some((sink, source)) = lock(&self.unstarted).take() else { return };
         let bridge = &self.connection.bridge;
-        let _context = self.connection.runtime.enter();
         // In boxes: a task keeps room for a future that it was given and again for the same future that it waits for.
         if let Some(source) = source {
             spawn(bridge, Box::pin(receive(source, Arc::clone(self))));
@@ -174,13 +173,13 @@ impl NativeStream {
 
     #[napi]
     pub fn finish(&self) -> Result<()> {
-        self.sender()?.finish(&self.shared.connection.bridge);
+        self.sender()?.finish();
         Ok(())
     }
 
     #[napi]
     pub fn reset(&self, code: f64) -> Result<()> {
-        self.sender()?.reset(error_code(code)?, &self.shared.connection.bridge);
+        self.sender()?.reset(error_code(code)?);
         Ok(())
     }
 

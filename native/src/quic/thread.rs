@@ -1,4 +1,4 @@
-//! The QUIC thread: a current-thread tokio runtime that serves the commands of one endpoint.
+//! The endpoint's own tasks, and the QUIC thread.
 
 use std::future::Future;
 use std::net::{SocketAddr, UdpSocket};
@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 
 use crate::constants::HANDSHAKE_TIMEOUT;
+use crate::executor::{Executor, Socket, Timer, timeout};
 use crate::failure::{Code, Result, failure};
 use crate::quic::bridge::{Bridge, PanicWatch};
 use crate::quic::connection::{ConnectionShared, address_text, closed_by};
 use crate::quic::handshakes::{Admission, Handshake, HandshakeGate, HandshakeLimits};
 use crate::quic::lib_alias::{
     AsyncTimer, AsyncUdpSocket, ClientConfig, ConnectionError, Endpoint, EndpointConfig, Incoming, Runtime,
-    ServerConfig, TokioRuntime, VarInt,
+    ServerConfig, VarInt,
 };
 use crate::quic::mailbox::{Closed, Failed, Notice};
 use crate::quic::steps::{Driver, Place, Steps};
@@ -40,15 +40,14 @@ pub enum Command {
 /// Spawns a task of ours; its panic is told.
 pub fn spawn(bridge: &Arc<Bridge>, future: impl Future<Output = ()> + Send + 'static) {
     let watch = PanicWatch(Arc::clone(bridge));
-    tokio::spawn(async move {
+    bridge.executor.spawn(Box::pin(async move {
         let _watch = watch;
         future.await;
-    });
+    }));
 }
 
-/// tokio for quinn, with quinn's own tasks watched like ours.
+/// Our executor for quinn, with quinn's own tasks watched like ours.
 struct WatchedRuntime {
-    tokio: TokioRuntime,
     bridge: Arc<Bridge>,
     steps: Arc<Steps>,
 }
@@ -61,7 +60,7 @@ impl fmt::Debug for WatchedRuntime {
 
 impl Runtime for WatchedRuntime {
     fn new_timer(&self, when: Instant) -> Pin<Box<dyn AsyncTimer>> {
-        self.tokio.new_timer(when)
+        Box::pin(Timer::new(&self.bridge.executor, when))
     }
 
     fn spawn(&self, future: Driver) {
@@ -69,7 +68,7 @@ impl Runtime for WatchedRuntime {
     }
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        self.tokio.wrap_udp_socket(socket)
+        Ok(Arc::new(Socket::new(socket, &self.bridge.executor)?))
     }
 }
 
@@ -79,7 +78,6 @@ pub struct QuicThread {
 }
 
 impl QuicThread {
-    /// Returns when the endpoint is up, or says why it is not.
     pub fn start(
         socket: UdpSocket,
         config: EndpointConfig,
@@ -87,21 +85,27 @@ impl QuicThread {
         limits: HandshakeLimits,
         bridge: Arc<Bridge>,
     ) -> Result<QuicThread> {
+        let steps = Arc::new(Steps::default());
+        let watched = WatchedRuntime { bridge: Arc::clone(&bridge), steps: Arc::clone(&steps) };
+        let endpoint = Endpoint::new(config, server, socket, Arc::new(watched))
+            .map_err(|error| failure(Code::Udp, format!("the UDP socket cannot be used for QUIC: {error}")))?;
         let (commands, inbox) = mpsc::unbounded_channel();
-        let (ready, up) = std::sync::mpsc::channel();
+        spawn(&bridge, serve(endpoint, limits, steps, Arc::clone(&bridge), inbox));
+        let executor = Arc::clone(&bridge.executor);
         let handle = thread::Builder::new()
             .name("zgate-quic".into())
-            .spawn(move || run(socket, config, server, limits, bridge, inbox, &ready))
-            .map_err(|error| failure(Code::Udp, format!("the QUIC thread cannot be started: {error}")))?;
-        match up.recv() {
-            Ok(Ok(())) => Ok(QuicThread { commands, handle }),
-            Ok(Err(error)) => {
-                // The thread has nothing more to do than to return.
-                let _ = handle.join();
-                Err(failure(Code::Udp, format!("the UDP socket cannot be used for QUIC: {error}")))
-            }
-            Err(_) => Err(failure(Code::Internal, "the QUIC thread ended while it started")),
-        }
+            .spawn(move || {
+                let _watch = PanicWatch(Arc::clone(&bridge));
+                bridge.executor.run();
+                // Every task was dropped, and with them the socket.
+                bridge.mailbox.notice(Notice::EndpointClosed);
+            })
+            .map_err(|error| {
+                executor.end();
+                executor.run();
+                failure(Code::Udp, format!("the QUIC thread cannot be started: {error}"))
+            })?;
+        Ok(QuicThread { commands, handle })
     }
 
     /// A panic of the thread was told by `PanicWatch`.
@@ -111,58 +115,30 @@ impl QuicThread {
     }
 }
 
-fn run(
-    socket: UdpSocket,
-    config: EndpointConfig,
-    server: Option<ServerConfig>,
-    limits: HandshakeLimits,
-    bridge: Arc<Bridge>,
-    inbox: mpsc::UnboundedReceiver<Command>,
-    ready: &std::sync::mpsc::Sender<io::Result<()>>,
-) {
-    let _watch = PanicWatch(Arc::clone(&bridge));
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            // Nobody waits any more only if the starting thread is gone.
-            let _ = ready.send(Err(error));
-            return;
-        }
-    };
-    runtime.block_on(async {
-        let steps = Arc::new(Steps::default());
-        let watched = WatchedRuntime { tokio: TokioRuntime, bridge: Arc::clone(&bridge), steps: Arc::clone(&steps) };
-        match Endpoint::new(config, server, socket, Arc::new(watched)) {
-            Ok(endpoint) => {
-                let _ = ready.send(Ok(()));
-                serve(endpoint, limits, steps, &bridge, inbox).await;
-            }
-            Err(error) => {
-                let _ = ready.send(Err(error));
-            }
-        }
-    });
-    // Dropping the runtime drops every task, and with them the socket.
-    drop(runtime);
-    bridge.mailbox.notice(Notice::EndpointClosed);
+/// Ends the executor when the task that holds it ends, however that comes.
+struct AtEnd(Arc<Executor>);
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 async fn serve(
     endpoint: Endpoint,
     limits: HandshakeLimits,
     steps: Arc<Steps>,
-    bridge: &Arc<Bridge>,
+    bridge: Arc<Bridge>,
     mut inbox: mpsc::UnboundedReceiver<Command>,
 ) {
-    let pump = Arc::clone(bridge);
-    spawn(bridge, async move { pump.pump().await });
-    let calling = Arc::clone(&steps);
-    spawn(bridge, async move { calling.call().await });
-    spawn(bridge, accept(endpoint.clone(), limits, steps, Arc::clone(bridge)));
+    let _end = AtEnd(Arc::clone(&bridge.executor));
+    let calling = (Arc::clone(&steps), Arc::clone(&bridge.executor));
+    spawn(&bridge, async move { calling.0.call(&calling.1).await });
+    spawn(&bridge, accept(endpoint.clone(), limits, steps, Arc::clone(&bridge)));
     while let Some(command) = inbox.recv().await {
         match command {
             Command::Connect { ticket, remote, server_name, config } => {
-                connect(&endpoint, ticket, remote, &server_name, config, bridge);
+                connect(&endpoint, ticket, remote, &server_name, config, &bridge);
             }
             Command::SetServer(config) => endpoint.set_server_config(Some(config)),
             Command::Rebind(socket) => {
@@ -173,7 +149,7 @@ async fn serve(
             Command::Close { code, reason, flush } => {
                 endpoint.close(code, reason.as_bytes());
                 // Not idle in time: a peer does not answer. It was told, or is not there.
-                let _ = timeout(flush, endpoint.wait_idle()).await;
+                let _ = timeout(&bridge.executor, flush, endpoint.wait_idle()).await;
                 return;
             }
         }
@@ -218,25 +194,26 @@ async fn shake_hands(
     steps: Arc<Steps>,
     bridge: Arc<Bridge>,
 ) {
+    let _hold = bridge.executor.hold();
     let place = Arc::new(Place::default());
     let connecting = async {
         steps.enter(&place).await;
         steps.accept(&place, || incoming.accept())?.await
     };
-    match timeout(HANDSHAKE_TIMEOUT, connecting).await {
-        Ok(Ok(connection)) => {
+    match timeout(&bridge.executor, HANDSHAKE_TIMEOUT, connecting).await {
+        Some(Ok(connection)) => {
             place.complete();
             let connection = ConnectionShared::start(connection, &bridge);
             bridge.mailbox.notice(Notice::Accepted(connection));
         }
-        Ok(Err(error)) => {
+        Some(Err(error)) => {
             let mut closed = closed_by(&error);
             if matches!(error, ConnectionError::TimedOut) {
                 closed.code = -1;
             }
             bridge.mailbox.notice(Notice::Refused { remote, closed });
         }
-        Err(_) => {
+        None => {
             let reason = format!("the handshake was not complete within {} s", HANDSHAKE_TIMEOUT.as_secs());
             let closed = Closed { source: "idle-timeout", code: -1, reason };
             bridge.mailbox.notice(Notice::Refused { remote, closed });
@@ -263,15 +240,17 @@ fn connect(
     };
     let server_name = server_name.to_owned();
     let task_bridge = Arc::clone(bridge);
+    let hold = bridge.executor.hold();
     spawn(bridge, async move {
-        let why = match timeout(HANDSHAKE_TIMEOUT, connecting).await {
-            Ok(Ok(connection)) => {
+        let _hold = hold;
+        let why = match timeout(&task_bridge.executor, HANDSHAKE_TIMEOUT, connecting).await {
+            Some(Ok(connection)) => {
                 let connection = ConnectionShared::start(connection, &task_bridge);
                 task_bridge.mailbox.notice(Notice::Connected { ticket, connection });
                 return;
             }
-            Ok(Err(error)) => connect_failure(&error, remote, &server_name),
-            Err(_) => {
+            Some(Err(error)) => connect_failure(&error, remote, &server_name),
+            None => {
                 let reason = format!("{remote}: no answer within {} s", HANDSHAKE_TIMEOUT.as_secs());
                 Failed { code: Code::ConnectFailed, reason, closed: None }
             }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use napi_derive::napi;
 
 use crate::constants::{MAX_FRAME, READ_FRAMES};
-use crate::event_loop::{Callback, Readiness};
+use crate::event_loop::{Callback, Readiness, Target};
 use crate::failure::{Code, Result, failure};
 use crate::slab::Slab;
 use crate::tun::device::Device;
@@ -107,7 +107,7 @@ impl NativeTun {
                 stop(running);
             }
         });
-        let readiness = Readiness::open(&readable, watched, teardown)?;
+        let readiness = Readiness::open(readable.environment(), Target::Function(readable), watched, teardown)?;
         let turns = Turns::new(device.queues.len());
         *running.borrow_mut() = Some(Running { readiness, device, ready, turns });
         Ok(NativeTun { running, stats: NativeTunStats::default(), largest })

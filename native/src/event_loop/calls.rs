@@ -1,0 +1,98 @@
+//! A call that came from the event loop, and what follows from it on the same thread without another wake-up: doorbells
+//! that it rang, turns that it asked for.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+
+use crate::event_loop::handle::{UvHandle, call};
+
+/// Rounds of calls that follow from one call of the event loop, before it sees to what else waits.
+const FOLLOWING_CALLS: u32 = 8;
+
+unsafe extern "C" {
+    pub(super) fn uv_async_send(handle: UvHandle) -> std::ffi::c_int;
+}
+
+/// What has something to do when a call is over.
+pub trait AfterCall {
+    /// Whether there was something.
+    fn after_call(&self) -> bool;
+}
+
+#[derive(Default)]
+struct Calls {
+    calling: Cell<bool>,
+    /// Doorbells that were rung by the running call.
+    rung: RefCell<Vec<UvHandle>>,
+    after: RefCell<Vec<Weak<dyn AfterCall>>>,
+}
+
+thread_local! {
+    static CALLS: Calls = Calls::default();
+}
+
+/// Whether this is the thread of an event loop, in a call that came from it through this file.
+pub fn is_calling() -> bool {
+    CALLS.with(|calls| calls.calling.get())
+}
+
+/// `after` is asked after each call, as long as it lives.
+pub fn after_calls<T: AfterCall + 'static>(after: &Rc<T>) {
+    let after: Weak<T> = Rc::downgrade(after);
+    CALLS.with(|calls| calls.after.borrow_mut().push(after));
+}
+
+/// A call of the event loop, and what follows from it on this thread: what a call made ready needs no other wake-up.
+pub(super) fn calls_of(handle: UvHandle) {
+    CALLS.with(|calls| {
+        calls.calling.set(true);
+        call(handle);
+        for _ in 0..FOLLOWING_CALLS {
+            let mut followed = calls.follow();
+            let rung = std::mem::take(&mut *calls.rung.borrow_mut());
+            for handle in rung {
+                call(handle);
+                followed = true;
+            }
+            if !followed {
+                break;
+            }
+        }
+        calls.calling.set(false);
+        // The rest comes after what else waits for the event loop.
+        for handle in calls.rung.borrow_mut().drain(..) {
+            // SAFETY: rung by a call that is not over yet, so its memory has not been given back.
+            unsafe { uv_async_send(handle) };
+        }
+    });
+}
+
+impl Calls {
+    fn follow(&self) -> bool {
+        let mut followed = false;
+        let mut index = 0;
+        loop {
+            let Some(after) = self.after.borrow().get(index).map(Weak::upgrade) else { return followed };
+            match after {
+                Some(after) => {
+                    followed |= after.after_call();
+                    index += 1;
+                }
+                None => {
+                    self.after.borrow_mut().swap_remove(index);
+                }
+            }
+        }
+    }
+}
+
+/// Keeps a doorbell that the running call rang; false when none is running on this thread.
+pub(super) fn rings_after(handle: UvHandle) -> bool {
+    CALLS.with(|calls| {
+        let calling = calls.calling.get();
+        if calling {
+            calls.rung.borrow_mut().push(handle);
+        }
+        calling
+    })
+}
