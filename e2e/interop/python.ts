@@ -1,6 +1,6 @@
 /**
- * A Python with aioquic, in `.venv/interop` of the repository: made on first use, and again when
- * `requirements.txt` changed. Nothing is installed outside it.
+ * Virtual environments of Python, in `.venv/` of the repository: made on first use, and again when their
+ * `requirements.txt` changed. Nothing is installed outside it, and nothing whose hash is not in that file.
  */
 import { createHash } from "node:crypto";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -9,25 +9,25 @@ import { fileURLToPath } from "node:url";
 import { ZgateError } from "../../shared/errors.ts";
 import { check, run } from "../harness/command.ts";
 
-const FOLDER = fileURLToPath(new URL("../../.venv/interop", import.meta.url));
-const REQUIREMENTS = fileURLToPath(new URL("requirements.txt", import.meta.url));
-/** Written last: what was installed. */
-const STAMP = `${FOLDER}/installed.sha256`;
-/** pip downloads a few megabytes. */
+/** pip downloads up to seventy megabytes. */
 const INSTALL_TIMEOUT_MS = 300_000;
 
-let made: Promise<string> | undefined;
+let withAioquic: Promise<string> | undefined;
 
-/** The path of its interpreter. Throws ZG_HOST_COMMAND that says what to install. */
+/** The interpreter of one that has aioquic. Throws ZG_HOST_COMMAND that says what to install. */
 export function pythonWithAioquic(): Promise<string> {
-  made ??= install();
-  return made;
+  withAioquic ??= pythonWith("interop", new URL("requirements.txt", import.meta.url));
+  return withAioquic;
 }
 
-async function install(): Promise<string> {
-  const python = `${FOLDER}/bin/python`;
-  const wanted = createHash("sha256").update(readFileSync(REQUIREMENTS)).digest("hex");
-  if (installed() === wanted) return python;
+/** The interpreter of `.venv/NAME`, which has what `requirements` pins. Throws ZG_HOST_COMMAND. */
+export async function pythonWith(name: string, requirements: URL): Promise<string> {
+  const folder = fileURLToPath(new URL(`../../.venv/${name}`, import.meta.url));
+  const python = `${folder}/bin/python`;
+  /** Written last: what was installed. */
+  const stamp = `${folder}/installed.sha256`;
+  const wanted = createHash("sha256").update(readFileSync(requirements)).digest("hex");
+  if (contentOf(stamp) === wanted) return python;
   const modules = await run(["python3", "-c", "import ensurepip, venv"]);
   if (modules.code !== 0) {
     throw new ZgateError(
@@ -35,17 +35,19 @@ async function install(): Promise<string> {
       `interop needs Python with its venv module: apt-get install python3 python3-venv (${modules.stderr.trim()})`,
     );
   }
-  rmSync(FOLDER, { recursive: true, force: true });
-  await check(["python3", "-m", "venv", FOLDER], { timeoutMs: INSTALL_TIMEOUT_MS });
+  rmSync(folder, { recursive: true, force: true });
+  await check(["python3", "-m", "venv", folder], { timeoutMs: INSTALL_TIMEOUT_MS });
   const pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
-  await check([...pip, "--require-hashes", "--requirement", REQUIREMENTS], { timeoutMs: INSTALL_TIMEOUT_MS });
-  writeFileSync(STAMP, wanted);
+  await check([...pip, "--require-hashes", "--requirement", fileURLToPath(requirements)], {
+    timeoutMs: INSTALL_TIMEOUT_MS,
+  });
+  writeFileSync(stamp, wanted);
   return python;
 }
 
-function installed(): string | undefined {
+function contentOf(file: string): string | undefined {
   try {
-    return readFileSync(STAMP, "utf8");
+    return readFileSync(file, "utf8");
   } catch {
     return undefined;
   }
