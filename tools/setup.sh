@@ -20,6 +20,7 @@ need traceroute traceroute
 need iperf3 iperf3
 need curl curl
 need openssl openssl
+need strace strace
 need column bsdextrautils
 need python3 python3
 python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing="$missing python3-venv"

@@ -68,6 +68,8 @@ export interface RelayOptions {
   /** The policy's text. */
   readonly policy: string;
   readonly flags?: readonly string[];
+  /** The beginning of a command line that runs what follows it: `strace -D …`. */
+  readonly under?: readonly string[];
 }
 
 /** A relay that can be started again and again in its namespace, with the same policy file and state. */
@@ -77,13 +79,13 @@ export class RelayProcess {
   readonly #argv: readonly string[];
   #service: Service | undefined;
 
-  constructor(namespace: Namespace, { certificates, policy, flags = [] }: RelayOptions) {
+  constructor(namespace: Namespace, { certificates, policy, flags = [], under = [] }: RelayOptions) {
     const folder = temporaryFolder();
     this.policyFile = join(folder, "policy.yaml");
     writeFileSync(this.policyFile, policy);
     this.#namespace = namespace;
     this.#argv = [
-      ...[ZGATE, "relay", "--listen", "[::]:4433", ...certificates.flags("relay")],
+      ...[...under, ZGATE, "relay", "--listen", "[::]:4433", ...certificates.flags("relay")],
       ...["--policy", this.policyFile, "--admin", ADMIN, "--tun-name", DEVICE],
       ...["--state-dir", join(folder, "state"), "--drain", "0s", ...flags],
     ];
@@ -146,12 +148,15 @@ export interface AgentOptions {
   /** Where it finds the relay; over IPv4 unless this says otherwise. */
   readonly relay?: string;
   readonly flags?: readonly string[];
+  /** As in `RelayOptions`. */
+  readonly under?: readonly string[];
 }
 
 /** Starts an agent; `tunnelOpen` waits until its tunnel is up. */
 export function startAgent(namespace: Namespace, options: AgentOptions): Service {
-  const { certificates, name, relay = `${RELAY.ipv4}:4433`, flags = [] } = options;
+  const { certificates, name, relay = `${RELAY.ipv4}:4433`, flags = [], under = [] } = options;
   return namespace.spawn([
+    ...under,
     ZGATE,
     "agent",
     "--relay",

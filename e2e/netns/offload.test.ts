@@ -1,0 +1,204 @@
+/**
+ * Kernels that refuse super-packets or cut them wrongly, and traffic that arrives all the same (topology:
+ * e2e/harness/topology.ts). The kernel here is a good one: strace(1) puts the error, or a wrong byte, into what it
+ * answers to the device's system calls.
+ */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { contentSha256 } from "../harness/content.ts";
+import { waitFor } from "../harness/process.ts";
+import { Certificates, jsonLines, openAgent, RelayProcess } from "../harness/product.ts";
+import { layTopology, PRIVATE_NETWORK, TARGET_A } from "../harness/topology.ts";
+import type { Topology } from "../harness/topology.ts";
+
+const POLICY = `
+version: "1.0"
+clients:
+  client-1:
+    rules:
+      - id: private-network
+        type: ip_cidr
+        action: allow
+        destinations: [${PRIVATE_NETWORK.ipv4}, "${PRIVATE_NETWORK.ipv6}"]
+`;
+const AGENT_ADMIN = "127.0.0.1:9444";
+const TRANSFER_BYTES = 10_000_000;
+
+/** Sends `PIECES` datagrams in one UDP super-packet (UDP_SEGMENT, udp(7)) to an echo and prints what comes back. */
+const SEGMENT_BYTES = 1_000;
+const PIECES = 21;
+const BURST = `
+import socket, sys
+payload = b"".join(bytes([i]) * ${SEGMENT_BYTES} for i in range(${PIECES}))
+info = socket.getaddrinfo(sys.argv[1], 7, 0, socket.SOCK_DGRAM)[0]
+s = socket.socket(info[0], socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_UDP, 103, ${SEGMENT_BYTES})
+s.settimeout(2)
+s.connect(info[4])
+s.send(payload)
+got = sorted(s.recv(65535) for _ in range(${PIECES}))
+print(len(got), b"".join(got) == payload)
+`;
+
+type Fault = { readonly refuse: string } | { readonly corrupt: string };
+
+/** `refuse`: the writes to the device that fail, `corrupt`: the reads whose first byte is another (`when` of strace). */
+function under(fault: Fault): readonly string[] {
+  const [call, injected] =
+    "refuse" in fault
+      ? ["write", `error=EINVAL:when=${fault.refuse}`]
+      : ["read", `poke_exit=@arg2=ff:when=${fault.corrupt}`];
+  // -D: the process is the program's own, to be stopped as such.
+  const tracing = ["-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-P", "/dev/net/tun"];
+  return ["strace", ...tracing, "-e", `trace=${call}`, "-e", `inject=${call}:${injected}`];
+}
+
+interface DeviceStatus {
+  readonly vnetHeader: boolean;
+  readonly selfTest: Readonly<Record<string, string>>;
+  readonly cut: { readonly lacking: number; readonly refused: number };
+  readonly refusedOffloads: number;
+}
+
+interface Scenario {
+  readonly name: string;
+  readonly relay?: Fault;
+  readonly agent?: Fault;
+  readonly agreed: "gso" | "none";
+  /** Of the end with the fault. */
+  readonly selfTest: Readonly<Record<"tso4" | "tso6" | "uso4" | "uso6", RegExp>>;
+  readonly cut: { readonly lacking: "some" | "none"; readonly refused: "some" | "none" };
+  readonly log?: RegExp;
+}
+
+const GOOD = /^(?:right|unknown)$/;
+const REFUSED = /^refused: Invalid argument/;
+
+/** The self-test writes each kind twice: to be cut into three packets, and to be passed on whole, which is four reads. */
+const SCENARIOS: readonly Scenario[] = [
+  {
+    name: "nothing is wrong",
+    agreed: "gso",
+    selfTest: { tso4: GOOD, tso6: GOOD, uso4: GOOD, uso6: GOOD },
+    cut: { lacking: "none", refused: "none" },
+  },
+  {
+    name: "the relay's kernel refuses UDP",
+    relay: { refuse: "5..6" },
+    agreed: "gso",
+    selfTest: { tso4: GOOD, tso6: GOOD, uso4: REFUSED, uso6: REFUSED },
+    cut: { lacking: "some", refused: "none" },
+    log: /does not carry all super-packets rightly \(UDP over IPv4: refused: Invalid argument .*; UDP over IPv6: refused/,
+  },
+  {
+    name: "the agent's kernel refuses everything",
+    agent: { refuse: "1..8" },
+    agreed: "none",
+    selfTest: { tso4: REFUSED, tso6: REFUSED, uso4: REFUSED, uso6: REFUSED },
+    cut: { lacking: "none", refused: "none" },
+    log: /packets travel one by one/,
+  },
+  {
+    name: "the agent's kernel cuts TCP over IPv4 wrongly",
+    agent: { corrupt: "1..2" },
+    agreed: "gso",
+    selfTest: { tso4: /^wrong: byte 0 of packet [01] is 0xff instead of 0x00$/, tso6: GOOD, uso4: GOOD, uso6: GOOD },
+    cut: { lacking: "some", refused: "none" },
+    log: /does not carry all super-packets rightly \(TCP over IPv4: wrong: byte 0/,
+  },
+  {
+    name: "the agent's kernel refuses a super-packet now and then",
+    agent: { refuse: "40+31" },
+    agreed: "gso",
+    selfTest: { tso4: GOOD, tso6: GOOD, uso4: GOOD, uso6: GOOD },
+    cut: { lacking: "none", refused: "some" },
+    log: /refused a super-packet that passed all checks/,
+  },
+];
+
+const skip = process.getuid?.() === 0 ? false : "network namespaces need root";
+
+describe("super-packets and a kernel that may not carry them", { skip }, () => {
+  let network: Topology;
+  let certificates: Certificates;
+
+  before(async () => {
+    network = layTopology("offload");
+    certificates = await Certificates.create();
+    await certificates.issueClient("client-1");
+    const target = join(import.meta.dirname, "../harness/target.ts");
+    await network.targetA.spawn([process.execPath, target]).waitForOutput(/ready/);
+  });
+
+  after(() => network.close());
+
+  for (const scenario of SCENARIOS) {
+    test(scenario.name, async (t) => {
+      const { relay: relayFault, agent: agentFault, agreed, selfTest, cut, log } = scenario;
+      const relay = new RelayProcess(network.relay, {
+        ...{ certificates, policy: POLICY },
+        ...(relayFault !== undefined && { under: under(relayFault) }),
+      });
+      t.after(() => relay.stop());
+      await relay.start();
+      const agent = await openAgent(network.agents[0], {
+        ...{ certificates, name: "client-1", flags: ["--admin", AGENT_ADMIN] },
+        ...(agentFault !== undefined && { under: under(agentFault) }),
+      });
+      t.after(() => agent.stop());
+      const relayDevice = async (): Promise<DeviceStatus> => JSON.parse((await relay.get("/v1/status")) ?? "").device;
+      const agentDevice = async (): Promise<DeviceStatus> => (await agentStatus()).device;
+      const faulty = relayFault === undefined ? agentDevice : relayDevice;
+      const healthy = relayFault === undefined ? relayDevice : agentDevice;
+
+      assert.equal((await agentStatus()).agreed.offload, agreed);
+      const device = await faulty();
+      for (const [kind, verdict] of Object.entries(selfTest)) assert.match(device.selfTest[kind] ?? "", verdict, kind);
+      for (const verdict of Object.values((await healthy()).selfTest)) assert.match(verdict, GOOD);
+      assert.equal(device.vnetHeader, agreed === "gso");
+
+      for (const host of Object.values(TARGET_A)) await transfer(host);
+
+      const after = await faulty();
+      for (const why of ["lacking", "refused"] as const) {
+        assert.equal(after.cut[why] > 0, cut[why] === "some", `cut, ${why}: ${after.cut[why]}`);
+      }
+      assert.equal(after.refusedOffloads, after.cut.refused);
+      assert.deepEqual((await healthy()).cut, { lacking: 0, refused: 0 });
+      const warnings = jsonLines((relayFault === undefined ? agent : relay.service).stderr).filter(
+        ({ level, msg }) => level === "warn" && /super-packet/.test(String(msg)),
+      );
+      if (log === undefined) assert.deepEqual(warnings, []);
+      else assert.deepEqual(warnings.filter(({ msg }) => log.test(String(msg))).length, 1, JSON.stringify(warnings));
+      const metrics = await relay.metrics();
+      assert.equal(metrics.get("zgate_tun_tso"), 1);
+      assert.equal(metrics.get("zgate_tun_uso"), REFUSED.test((await relayDevice()).selfTest["uso4"] ?? "") ? 0 : 1);
+    });
+  }
+
+  /** Down and up over TCP, and a UDP super-packet through an echo, each compared. */
+  async function transfer(host: string): Promise<void> {
+    const from = network.agents[0];
+    const url = `http://${host.includes(":") ? `[${host}]` : host}`;
+    const download = await from.check(["sh", "-c", `curl -sS -m 60 '${url}/bytes/${TRANSFER_BYTES}' | sha256sum`]);
+    assert.equal(download.split(" ")[0], contentSha256(TRANSFER_BYTES));
+    const posted = "zgate super-packets ".repeat(TRANSFER_BYTES / 20);
+    const upload = ["curl", "-sS", "-m", "60", "--data-binary", "@-", "-H", "Expect:", `${url}/`];
+    assert.equal(
+      (await from.check(upload, { input: posted })).trim(),
+      createHash("sha256").update(posted).digest("hex"),
+    );
+    // A datagram may be lost, with its burst.
+    await waitFor("a whole burst of datagrams", async () => {
+      const { stdout } = await from.run(["python3", "-c", BURST, host]);
+      return stdout.trim() === `${PIECES} True`;
+    });
+  }
+
+  async function agentStatus(): Promise<{ device: DeviceStatus; agreed: { offload: string } }> {
+    const status = await network.agents[0].check(["curl", "-sf", "-m", "5", `http://${AGENT_ADMIN}/v1/status`]);
+    return JSON.parse(status);
+  }
+});
