@@ -177,8 +177,9 @@ class Agent {
     const relayAddress = parseAddress(relay);
     await this.#routes.keepOutside(relayAddress);
     const remote = formatHostPort({ host: relay, port });
-    const http3 = await this.#dial(remote, this.#config.serverName ?? host, tls.material);
-    if (stop.aborted) http3.close(0x100, "the agent stops");
+    const http3 = await this.#dial(remote, this.#config.serverName ?? host, tls.material, stop);
+    const onStop = (): void => http3.close(0x100, "the agent stops");
+    stop.addEventListener("abort", onStop, { once: true });
     const session = await AgentSession.open(http3, {
       authority: formatHostPort(this.#config.relay),
       tls,
@@ -186,9 +187,11 @@ class Agent {
       pump: this.#pump,
       downlink: this.#downlink,
       onRoutes: (advertised) => void this.#declare(session, relayAddress, advertised),
-    }).catch(async (error: unknown) => {
-      throw attemptError(error, await http3.closed, { remote, keyExchange: tls.material.keyExchange });
-    });
+    })
+      .catch(async (error: unknown) => {
+        throw attemptError(error, await http3.closed, { remote, keyExchange: tls.material.keyExchange });
+      })
+      .finally(() => stop.removeEventListener("abort", onStop));
     this.#session = session;
     this.status.up(session, http3.quic, remote);
     await this.#declare(session, relayAddress, session.routes);
@@ -205,15 +208,15 @@ class Agent {
     return session;
   }
 
-  async #dial(remote: string, serverName: string, tls: TlsMaterial): Promise<Http3Connection> {
+  async #dial(remote: string, serverName: string, tls: TlsMaterial, stop: AbortSignal): Promise<Http3Connection> {
     const endpoint = await this.#endpointFor(remote.startsWith("[") ? 6 : 4);
-    const timeout = sleep(CONNECT_TIMEOUT_MS, "late" as const, { ref: false });
+    const timeout = sleep(CONNECT_TIMEOUT_MS, undefined, { ref: false, signal: stop }).catch(() => undefined);
     const connecting = endpoint.connect(remote, serverName, tls).catch((error: unknown) => {
       const end = error instanceof ConnectFailure ? error.end : undefined;
       throw attemptError(error, end, { remote, keyExchange: tls.keyExchange });
     });
     const first = await Promise.race([connecting, timeout]);
-    if (first !== "late") return new Http3Connection(first, "client");
+    if (first !== undefined && !stop.aborted) return new Http3Connection(first, "client");
     void connecting.then((late) => late.close(0x100, "too late")).catch(() => undefined);
     throw new ZgateError("ZG_CONNECT_FAILED", `no answer from ${remote} within ${CONNECT_TIMEOUT_MS} ms`);
   }

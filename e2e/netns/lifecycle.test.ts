@@ -83,6 +83,15 @@ describe("lifecycle", { skip }, () => {
     assert.deepEqual(await machineState(network.relay), relayBefore);
   });
 
+  test("SIGTERM while the agent connects to a relay that is not there", async () => {
+    const before = await machineState(network.agents[0]);
+    const agent = startAgent(network.agents[0], { certificates, name: "client-1" });
+    agents.push(agent);
+    await waitFor("its socket", async () => (await network.agents[0].check(["ss", "-Huan"])) !== "");
+    assert.deepEqual(await agent.stop(), { code: 0, signal: null });
+    assert.deepEqual(await machineState(network.agents[0]), before);
+  });
+
   test("a relay that drains serves its sessions to the end of the grace, takes no new ones, and says so", async () => {
     const draining = new RelayProcess(network.relay, {
       certificates,
