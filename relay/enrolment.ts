@@ -31,17 +31,17 @@ export interface EnrolmentParts {
   readonly audit: AuditLog;
   readonly counters: Counters;
   readonly live: LivePolicy;
+  /** Where the relay listens for sessions. */
+  readonly port: number;
 }
 
 /** Opens the authority in `folder`. Throws as `EnrolmentService.open` does. */
 export async function openEnrolment(folder: string, parts: EnrolmentParts): Promise<EnrolmentService> {
-  const { live } = parts;
-  return await EnrolmentService.open(
-    folder,
-    undefined,
-    (event) => report(event, parts),
-    (client) => objectionTo(client, live),
-  );
+  const { live, port } = parts;
+  return await EnrolmentService.open(folder, undefined, (event) => report(event, parts), {
+    objection: (client) => objectionTo(client, live),
+    port,
+  });
 }
 
 /** A client that is disabled would keep its identity for the day that it is let in again: it may be in other hands. */

@@ -166,7 +166,9 @@ class Relay {
     const revocations = new Revocations(config.crl, tls.material);
     const { enroll, authority, cert, key, keyExchange } = config;
     const enrolment =
-      authority === undefined ? undefined : await openEnrolment(authority, { log, audit, counters, live });
+      authority === undefined
+        ? undefined
+        : await openEnrolment(authority, { log, audit, counters, live, port: config.listen.port });
     const acceptor = new Acceptor({
       log,
       live,

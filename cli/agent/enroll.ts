@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Command } from "commander";
 import { formatHostPort } from "../../shared/config/host-port.ts";
+import type { HostPort } from "../../shared/config/host-port.ts";
 import { enrol } from "../../shared/pki/enrolment-client.ts";
 import { parseToken } from "../../shared/pki/enrolment-token.ts";
 import type { KeyType } from "../../shared/pki/keys.ts";
@@ -34,16 +35,22 @@ export function enrollCommand(): Command {
       // Before the token is used up.
       await mkdir(flags.dir, { recursive: true });
       await refuseExisting(Object.values(paths));
-      const credentials = await enrol(token, flags.keyType);
+      const { relayPort, ...credentials } = await enrol(token, flags.keyType);
       await createFiles([
         { path: paths.key, text: credentials.privateKeyPem, mode: PRIVATE_MODE },
         { path: paths.cert, text: credentials.certificatePem, mode: PUBLIC_MODE },
         { path: paths.ca, text: credentials.caPem, mode: PUBLIC_MODE },
       ]);
-      const flagsOfAgent = `--cert ${paths.cert} --key ${paths.key} --ca ${paths.ca}`;
-      const at = formatHostPort(token.at);
-      process.stdout.write(`zgate agent --relay ${at} --renew ${at} ${flagsOfAgent}\n`);
+      const files = `--cert ${paths.cert} --key ${paths.key} --ca ${paths.ca}`;
+      process.stdout.write(`zgate agent ${whereToConnect(token.at, relayPort)} ${files}\n`);
     });
+}
+
+/** A relay renews on the session, which is kept; another service needs its address, and is taken to be beside the relay. */
+function whereToConnect(service: HostPort, relayPort: number | undefined): string {
+  const at = formatHostPort(service);
+  if (relayPort === undefined) return `--relay ${at} --renew ${at}`;
+  return `--relay ${formatHostPort({ host: service.host, port: relayPort })} --renew on`;
 }
 
 /** Closes the input after it: one that stays open would keep the process. */

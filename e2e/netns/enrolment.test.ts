@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { waitFor } from "../harness/process.ts";
-import { Certificates, openAgent, RelayProcess, temporaryFolder } from "../harness/product.ts";
+import { Certificates, DEVICE, RelayProcess, temporaryFolder, tunnelOpen } from "../harness/product.ts";
 import { layTopology, RELAY } from "../harness/topology.ts";
 import type { Topology } from "../harness/topology.ts";
 
@@ -26,14 +26,14 @@ describe("enrolment", { skip }, () => {
     certificates = await Certificates.create();
     const target = join(import.meta.dirname, "../harness/target.ts");
     await network.targetA.spawn([process.execPath, target]).waitForOutput(/ready/);
-    const flags = ["--enroll", "[::]:4433", "--authority", certificates.folder];
+    const flags = ["--enroll", "[::]:4434", "--authority", certificates.folder];
     relay = new RelayProcess(network.relay, { certificates, policy: POLICY, flags });
     await relay.start();
   });
   after(() => network.close());
 
   async function token(...flags: readonly string[]): Promise<string> {
-    const where = ["--dir", certificates.folder, "--at", `${RELAY.ipv4}:4433`];
+    const where = ["--dir", certificates.folder, "--at", `${RELAY.ipv4}:4434`];
     return (
       await network.relay.check([ZGATE, "pki", "token", "create", "--client", "laptop", ...where, ...flags])
     ).trim();
@@ -51,8 +51,12 @@ describe("enrolment", { skip }, () => {
     context.diagnostic(`from the line to the certificate: ${(performance.now() - asked).toFixed(0)} ms`);
     assert.equal(first.code, 0, first.stderr);
     const file = (name: string): string => join(machine, name);
-    const flags = ["--cert", file("laptop.pem"), "--key", file("laptop-key.pem"), "--ca", file("ca.pem")];
-    await (await openAgent(network.agents[0], { certificates, name: "laptop", flags })).stop();
+    const files = `--cert ${file("laptop.pem")} --key ${file("laptop-key.pem")} --ca ${file("ca.pem")}`;
+    assert.equal(first.stdout, `zgate agent --relay ${RELAY.ipv4}:4433 --renew on ${files}\n`);
+    const printed = first.stdout.trim().split(" ").slice(1);
+    const agent = network.agents[0].spawn([ZGATE, ...printed, "--tun-name", DEVICE]);
+    await tunnelOpen(agent);
+    await agent.stop();
     const second = await enroll(line, temporaryFolder());
     assert.equal(second.code, 5);
     assert.match(second.stderr, /^zgate: ZG_SESSION_REFUSED: .*the token is unknown, used, or has expired/);

@@ -26,12 +26,22 @@ export interface Credentials {
   readonly caPem: string;
 }
 
+/** What a new machine gets. */
+export interface Enrolled extends Credentials {
+  /** UDP port of the relay that has answered, which renews on its sessions; undefined when it was no relay. */
+  readonly relayPort: number | undefined;
+}
+
 const rootSchema = z.object({ root: z.string() });
 const chainSchema = z.object({ chain: z.string() });
+const enrolledSchema = chainSchema.extend({
+  // The token is used up by now: a port that is none must not cost the certificate.
+  relayPort: z.coerce.number().int().min(1).max(65_535).optional().catch(undefined),
+});
 const errorSchema = z.object({ error: z.string() });
 
 /** Throws `ZG_CONNECT_FAILED`, `ZG_TLS_HANDSHAKE` for another root than the token's, `ZG_SESSION_REFUSED`. */
-export async function enrol(token: EnrolmentToken, keyType: KeyType): Promise<Credentials> {
+export async function enrol(token: EnrolmentToken, keyType: KeyType): Promise<Enrolled> {
   // Nobody vouches for this connection, so nothing that it carries is secret or believed but by its fingerprint.
   const unverified = { method: "GET", path: "/v1/root", rejectUnauthorized: false };
   const { root: caPem } = await askFor(token.at, unverified, "", rootSchema);
@@ -42,8 +52,8 @@ export async function enrol(token: EnrolmentToken, keyType: KeyType): Promise<Cr
   const key = await generateKey(keyType);
   const body = { id: token.id, secret: token.secret, request: await createRequest(token.name, key) };
   const verified = { method: "POST", path: "/v1/enroll", ca: caPem, ecdhCurve: TLS_GROUPS["prefer-pq"] };
-  const { chain } = await askFor(token.at, verified, JSON.stringify(body), chainSchema);
-  return checked({ certificatePem: chain, privateKeyPem: await privateKeyPem(key), caPem });
+  const { chain, relayPort } = await askFor(token.at, verified, JSON.stringify(body), enrolledSchema);
+  return { ...checked({ certificatePem: chain, privateKeyPem: await privateKeyPem(key), caPem }), relayPort };
 }
 
 /**

@@ -3,7 +3,7 @@
  * else has a verified peer may hand requests to it.
  *
  *   GET  /v1/root                                      → {root}          the root certificate, PEM
- *   POST /v1/enroll  {id, secret, request}             → {chain, root}   against a token
+ *   POST /v1/enroll  {id, secret, request}             → {chain, root}   against a token; a relay adds relayPort
  *   POST /v1/renew   {request}, with a client's own    → {chain}         against the certificate that runs out
  *                    certificate
  *
@@ -80,8 +80,13 @@ export interface CertificateRefused {
   readonly reason: string;
 }
 
-/** Why a client gets no renewal for now, in a sentence; undefined: it does. */
-export type Objection = (client: string) => string | undefined;
+/** What a relay adds that serves enrolment itself. */
+export interface ServingRelay {
+  /** Why a client gets no renewal for now, in a sentence; undefined: it does. */
+  readonly objection: (client: string) => string | undefined;
+  /** Its UDP port, which a new machine is told: there its sessions renew their own certificates. */
+  readonly port: number;
+}
 
 const enrolSchema = z.strictObject({ id: z.string(), secret: z.string(), request: z.string() });
 const renewSchema = z.strictObject({ request: z.string() });
@@ -93,20 +98,20 @@ export class EnrolmentService {
   readonly #onEvent: (event: EnrolmentEvent) => void;
   readonly #ledger: LedgerView;
   readonly #limit = new SourceLimit();
-  readonly #objection: Objection;
+  readonly #relay: ServingRelay | undefined;
 
   private constructor(
     folder: string,
     issuer: Issuer,
     rootPem: string,
     onEvent: (event: EnrolmentEvent) => void,
-    objection: Objection,
+    relay: ServingRelay | undefined,
   ) {
     this.#folder = folder;
     this.#issuer = issuer;
     this.#rootPem = rootPem;
     this.#onEvent = onEvent;
-    this.#objection = objection;
+    this.#relay = relay;
     this.#ledger = new LedgerView(ledgerPath(folder));
   }
 
@@ -115,11 +120,11 @@ export class EnrolmentService {
     folder: string,
     passphrase: string | undefined,
     onEvent: (event: EnrolmentEvent) => void,
-    objection: Objection = () => undefined,
+    relay?: ServingRelay,
   ): Promise<EnrolmentService> {
     const issuer = await openIssuingCa(folder, passphrase);
     const root = await readCertificate(join(folder, "ca.pem"));
-    return new EnrolmentService(folder, issuer, certificatePem(root), onEvent, objection);
+    return new EnrolmentService(folder, issuer, certificatePem(root), onEvent, relay);
   }
 
   /** Never rejects. */
@@ -156,7 +161,8 @@ export class EnrolmentService {
     const leaf = { kind: "client", name, names: [], publicKey, lifetimeMs, now } as const;
     const certificate = await signLeaf(this.#folder, this.#issuer, leaf);
     this.#onEvent({ outcome: "issued", request: "enrolment", source: request.source, ...described(certificate) });
-    return { status: 200, body: { chain: chainPem(certificate, this.#issuer), root: this.#rootPem } };
+    const relay = this.#relay === undefined ? {} : { relayPort: `${this.#relay.port}` };
+    return { status: 200, body: { chain: chainPem(certificate, this.#issuer), root: this.#rootPem, ...relay } };
   }
 
   async #renew(request: EnrolmentRequest, now: Date): Promise<EnrolmentAnswer> {
@@ -173,7 +179,7 @@ export class EnrolmentService {
     }
     const state = stateOf(old, ledger, now);
     if (state !== "valid") return this.#refuse(request, 403, `the certificate is ${state}`);
-    const objection = this.#objection(old.name);
+    const objection = this.#relay?.objection(old.name);
     if (objection !== undefined) return this.#refuse(request, 403, objection);
     if (validOf(old.name, ledger, now) >= MAX_CLIENT_CERTIFICATES) {
       return this.#refuse(request, 429, `the client has ${MAX_CLIENT_CERTIFICATES} certificates that are valid`);

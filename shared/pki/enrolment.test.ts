@@ -82,10 +82,25 @@ describe("over TLS", () => {
       const one = await token(`laptop-${keyType}`);
       const credentials = await enrol(one, keyType);
       assert.equal(clientIdentity(leafOf(credentials).raw).name, `laptop-${keyType}`);
+      assert.equal(credentials.relayPort, undefined);
       await assert.rejects(enrol(one, keyType), {
         code: "ZG_SESSION_REFUSED",
         message: /refused \(403\): the token is unknown, used, or has expired/,
       });
+    });
+  }
+
+  for (const [port, told] of [
+    [4433, 4433],
+    [0, undefined],
+  ] as const) {
+    test(`a relay that serves enrolment and listens on port ${port} tells the new machine ${told ?? "nothing"}`, async (t) => {
+      const relay = { objection: () => undefined, port };
+      const service = await EnrolmentService.open(fixture.folder, undefined, () => undefined, relay);
+      const served = await serveEnrolment({ tls, listen: { host: "127.0.0.1", port: 0 }, service });
+      t.after(() => served.close());
+      const at = { host: "localhost", port: served.address.port };
+      assert.equal((await enrol({ ...(await token(`beside-${port}`)), at }, "p256")).relayPort, told);
     });
   }
 
@@ -389,7 +404,7 @@ describe("the service", () => {
 
   test("a client that is objected to is not renewed, others are", async () => {
     const objection = (client: string): string | undefined => (client === "peer" ? "peer is on leave" : undefined);
-    const service = await EnrolmentService.open(fixture.folder, undefined, () => undefined, objection);
+    const service = await EnrolmentService.open(fixture.folder, undefined, () => undefined, { objection, port: 4433 });
     const { folder } = fixture;
     const leaf = { folder, kind: "client", name: "colleague", names: [], keyType: "p256", now: NOW } as const;
     const { certificate } = await issueLeaf(leaf);
