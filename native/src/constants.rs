@@ -61,6 +61,8 @@ pub const ALL_INCOMING_BYTES: u64 = 16 << 20;
 
 /// Bytes of received records that wait for `readDatagrams`; beyond, new ones are dropped.
 pub const DATAGRAM_RECEIVE_QUEUE: usize = 1 << 20;
+/// Records of one read at most: however small they are, a fraction of a millisecond of work for who takes them.
+pub const READ_DATAGRAMS: usize = 128;
 /// Bytes of datagrams that wait to be sent; beyond, `sendDatagram` returns false.
 pub const DATAGRAM_SEND_QUEUE: usize = 1 << 20;
 
@@ -120,8 +122,8 @@ pub const MAX_GSO_SIZE: u32 = (MAX_FRAME - VNET_HEADER_LENGTH) as u32;
 /// What one queue of a device gives before the next one's turn, in bytes: a dozen packets, or one super-packet. At
 /// gigabits a second a turn takes some tens of microseconds.
 pub const TURN_BYTES: usize = 16 << 10;
-/// Frames of one read at most: however small they are, about a millisecond of work for who takes them.
-pub const READ_FRAMES: usize = 512;
+/// Frames of one read at most: however small they are, half a millisecond of work for who takes them.
+pub const READ_FRAMES: usize = 128;
 /// How long the self-test waits for a packet that it wrote: microseconds are the rule, and another core may be busy.
 /// What does not come is taken for lost, and costs the offload.
 pub const SELF_TEST_TIMEOUT: Duration = Duration::from_millis(250);

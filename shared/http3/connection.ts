@@ -13,8 +13,10 @@ import {
   HEADERS_TIMEOUT_MS,
   MAX_FIELD_SECTION_SIZE,
   MAX_PENDING_REQUESTS,
+  MAX_STREAMS_A_WINDOW,
   RESPONSE_TIMEOUT_MS,
   SETTINGS_TIMEOUT_MS,
+  STREAM_WINDOW_MS,
 } from "./constants.ts";
 import { DatagramReceiver } from "./datagram-receiver.ts";
 import { connectionFault, type Http3Error } from "./fault.ts";
@@ -26,6 +28,7 @@ import { systemSchedule, type Schedule } from "./schedule.ts";
 import type { Http3Settings } from "./settings.ts";
 import { HTTP3_CODE, http3CodeName } from "./spec.ts";
 import type { RequestOptions, StreamOwner } from "./stream-owner.ts";
+import { StreamQuota } from "./stream-quota.ts";
 import { Http3Stream } from "./stream.ts";
 
 export interface Http3Limits {
@@ -73,6 +76,7 @@ export class Http3Connection {
   readonly #control: LocalControl;
   readonly #settings = Promise.withResolvers<Http3Settings>();
   readonly #settingsDeadline: Cancel;
+  readonly #quota: StreamQuota;
   #peer: Http3Settings | undefined;
   readonly #streams = new Map<number, Http3Stream>();
   /** Server: unanswered requests, with the deadline of their HEADERS. */
@@ -100,8 +104,12 @@ export class Http3Connection {
       { onFault, onSettings: (settings) => this.#onSettings(settings), onGoaway: (id) => this.#onPeerGoaway(id) },
       this.#schedule,
     );
+    this.#quota = new StreamQuota(this.#schedule);
     quic.onStream = (stream) => {
-      if (stream.direction === "uni-in") peerStreams.accept(stream);
+      if (!this.#quota.take()) {
+        const many = `more than ${MAX_STREAMS_A_WINDOW} streams within ${STREAM_WINDOW_MS} ms`;
+        onFault(connectionFault("H3_EXCESSIVE_LOAD", many));
+      } else if (stream.direction === "uni-in") peerStreams.accept(stream);
       else this.#acceptRequest(stream);
     };
     new DatagramReceiver(quic, this.#schedule, (id) => this.#streams.get(id), onFault).start();
@@ -264,6 +272,7 @@ export class Http3Connection {
 
   #onClosed(info: CloseInfo): void {
     this.#settingsDeadline();
+    this.#quota.end();
     for (const cancel of this.#pending.values()) cancel();
     this.#pending.clear();
     this.#settings.reject(closedError(info));

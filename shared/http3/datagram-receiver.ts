@@ -1,10 +1,11 @@
 /**
  * HTTP Datagrams in (RFC 9297 section 2.1): QUIC DATAGRAMs are drained in bursts, and each goes to the request
- * stream that its quarter stream id names. Those of unknown or finished streams are dropped.
+ * stream that its quarter stream id names. Those of unknown or finished streams are dropped. One burst, which the
+ * addon bounds, an event: a peer that sends many does not hold the event loop.
  */
 import type { QuicConnection } from "../native/quic.ts";
 import { VarintReader } from "../wire/varint.ts";
-import { DATAGRAM_ROUNDS, DATAGRAM_SLAB_BYTES } from "./constants.ts";
+import { DATAGRAM_SLAB_BYTES } from "./constants.ts";
 import { connectionFault, type Http3Error } from "./fault.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Http3Stream } from "./stream.ts";
@@ -38,14 +39,12 @@ export class DatagramReceiver {
   }
 
   #drain(): void {
-    for (let round = 0; round < DATAGRAM_ROUNDS; round++) {
-      const filled = this.#quic.readDatagrams(slab, 0, slab.length);
-      if (filled === 0) return;
-      for (let at = 0; at < filled;) {
-        const from = at + 2;
-        at = from + ((slab[at]! << 8) | slab[at + 1]!);
-        if (!this.#deliver(from, at)) return;
-      }
+    const filled = this.#quic.readDatagrams(slab, 0, slab.length);
+    if (filled === 0) return;
+    for (let at = 0; at < filled;) {
+      const from = at + 2;
+      at = from + ((slab[at]! << 8) | slab[at + 1]!);
+      if (!this.#deliver(from, at)) return;
     }
     this.#schedule(0, () => this.#drain());
   }

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { READ_RESET, type QuicStream } from "../native/quic.ts";
-import { MAX_INTERIM_RESPONSES, MAX_UNTYPED_STREAMS } from "./constants.ts";
+import { MAX_INTERIM_RESPONSES, MAX_STREAMS_A_WINDOW, MAX_UNTYPED_STREAMS, STREAM_WINDOW_MS } from "./constants.ts";
 import { Http3Error } from "./fault.ts";
 import { encodeFieldSection } from "./qpack-encoder.ts";
 import type { Fields } from "./fields.ts";
@@ -315,6 +315,31 @@ test("unanswered requests beyond the limit are rejected; an answer makes room", 
     [-1, -1, HTTP3_CODE.H3_REQUEST_REJECTED, -1],
   );
   assert.equal(held.length, 3);
+});
+
+test("streams that are reset at once count, too: one too many closes, and a window later they begin anew", async () => {
+  const { clock, ours, peer } = halfWorld("server");
+  const rapid = async (count: number): Promise<void> => {
+    for (let streams = 0; streams < count; streams++) {
+      const stream = await during(clock, peer.openBidi());
+      stream.write(Uint8Array.of(1, 0x40), 0, 2);
+      stream.reset(HTTP3_CODE.H3_REQUEST_CANCELLED);
+      stream.stop(HTTP3_CODE.H3_REQUEST_CANCELLED);
+    }
+  };
+  play(await during(clock, peer.openUni()), CONTROL);
+  await rapid(MAX_STREAMS_A_WINDOW - 2);
+  await stillServes(clock, ours, peer);
+  await clock.advance(STREAM_WINDOW_MS);
+  await rapid(MAX_STREAMS_A_WINDOW - 1);
+  await stillServes(clock, ours, peer);
+  await rapid(1);
+  const info = await during(clock, ours.closed);
+  assert.equal(info.code, HTTP3_CODE.H3_EXCESSIVE_LOAD);
+  assert.equal(
+    info.reason,
+    `H3_EXCESSIVE_LOAD: more than ${MAX_STREAMS_A_WINDOW} streams within ${STREAM_WINDOW_MS} ms`,
+  );
 });
 
 test("a field section above the limit is answered with 431, and others go on", async () => {

@@ -25,6 +25,9 @@ import type {
 /** Words for the edges of one `drain`: 512 streams become ready at once before a second call is due. */
 const EDGE_WORDS = 1024;
 
+/** Notices that are handled before the event loop goes on, a fraction of a millisecond: a peer may open streams faster than that. */
+const NOTICES_A_TURN = 64;
+
 /** Endpoints that a `process.exit` has to end: Node runs no clean-up hook of an addon then. */
 const open = new Set<NativeEndpoint>();
 
@@ -43,6 +46,8 @@ export class AddonEndpoint implements QuicEndpoint {
   readonly #edges = new Uint32Array(EDGE_WORDS);
   readonly #done = Promise.withResolvers<void>();
   #closing = false;
+  /** More notices than a turn takes were there: the rest comes in the next one. */
+  #resuming = false;
 
   constructor(options: EndpointOptions) {
     this.#native = calling(() => loadNative().NativeEndpoint.open(options, () => this.#dispatch()));
@@ -104,9 +109,17 @@ export class AddonEndpoint implements QuicEndpoint {
   }
 
   #notices(): void {
-    for (let notice = this.#native.nextNotice(); notice !== null; notice = this.#native.nextNotice()) {
+    for (let count = 0; count < NOTICES_A_TURN; count++) {
+      const notice = this.#native.nextNotice();
+      if (notice === null) return;
       this.#notice(notice);
     }
+    if (this.#resuming) return;
+    this.#resuming = true;
+    setImmediate(() => {
+      this.#resuming = false;
+      this.#notices();
+    });
   }
 
   #notice(notice: NativeNotice): void {

@@ -107,7 +107,7 @@ export interface QuicConnection {
   readonly maxDatagramSize: number;
   /** Queues `slab[from, to)` as one QUIC DATAGRAM. False: too large, or the queue is full; it is dropped. */
   sendDatagram(slab: Uint8Array, from: number, to: number): boolean;
-  /** Fills `slab[from, to)` with whole `[u16 length][datagram]` records; returns the bytes filled, 0 = none. */
+  /** Fills `slab[from, to)` with whole `[u16 length][datagram]` records, a bounded number; returns the bytes filled, 0 = none. */
   readDatagrams(slab: Uint8Array, from: number, to: number): number;
   /** Called once after `readDatagrams` returned 0, when there is one to read. */
   onDatagrams: (() => void) | undefined;

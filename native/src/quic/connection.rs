@@ -14,7 +14,8 @@ use napi_derive::napi;
 use rustls::pki_types::CertificateDer;
 
 use crate::constants::{
-    DATAGRAM_RECEIVE_QUEUE, DATAGRAM_SEND_QUEUE, MIN_STREAM_SEND_QUEUE, SEND_AHEAD, SEND_TUNING_INTERVAL,
+    DATAGRAM_RECEIVE_QUEUE, DATAGRAM_SEND_QUEUE, MIN_STREAM_SEND_QUEUE, READ_DATAGRAMS, SEND_AHEAD,
+    SEND_TUNING_INTERVAL,
 };
 use crate::executor::wake;
 use crate::failure::Result;
@@ -351,7 +352,7 @@ impl NativeConnection {
         let pool = &self.shared.bridge.blocks;
         let mut datagrams = lock(&self.shared.datagrams);
         let mut done = 0;
-        loop {
+        for _ in 0..READ_DATAGRAMS {
             let length = match datagrams.next_length.take() {
                 Some(length) => length,
                 None => {
