@@ -42,13 +42,15 @@ export const MAX_LANES = 64;
  */
 export const LANE_BACKLOG_BYTES = SLAB_HEADROOM + SLAB_BYTES;
 
-/** What the lanes of a session may read before those of others have their turn, bytes: a millisecond or two of work. */
-export const TURN_BYTES = 1024 * 1024;
-/** A frame counts for so many bytes at least, because small ones cost as much as larger ones: 256 frames a turn. */
-export const FRAME_WORK_BYTES = 4 * 1024;
+/** What the lanes of a session may read before those of others have their turn, bytes: half a millisecond of work. */
+export const TURN_BYTES = 512 * 1024;
+/** A frame, and a read, counts for so many bytes at least, because small ones cost as much as larger ones: 64 frames a turn. */
+export const FRAME_WORK_BYTES = 8 * 1024;
+/** A turn that was not used up is followed by a new one after so long, milliseconds. */
+export const TURN_MS = 1;
 /**
- * What one read takes from a lane at first, bytes: doubled while the frames are large, up to a slab, and cut to what
- * fits a turn when they are small. A slab of the smallest would be 80,000.
+ * What one read takes from a lane at first, bytes: doubled while all its frames fit the turn, up to a slab, and cut to
+ * what fitted when they did not. A slab of the smallest would be 80,000.
  */
 export const FIRST_READ_BYTES = 16 * 1024;
 export const LEAST_READ_BYTES = 2 * 1024;
@@ -76,10 +78,10 @@ export const MAX_STRUCTURED_FIELD = 256;
 export const MIN_TUN_MTU = 1280;
 export const MAX_TUN_MTU = MAX_IP_PACKET;
 
-/** Bytes of the control stream that are read at a time; capsules are small, DATAGRAM capsules up to 64 KB. */
-export const CAPSULE_READ_BYTES = 64 * 1024;
+/** Bytes of the control stream that are read at a time; capsules are small, and DATAGRAM capsules as long as packets. */
+export const CAPSULE_READ_BYTES = 1024;
 
-/** Reads of one control stream before other streams have their turn. */
+/** Reads of one control stream before other streams have their turn: some 170 of the smallest packets, half a millisecond. */
 export const CAPSULE_TURN_READS = 4;
 
 /** Capsules that wait for a peer that does not read, bytes: two of the largest ROUTE_ADVERTISEMENTs. */

@@ -6,11 +6,11 @@
  *
  *   load ▸ the part of a frame that was kept goes to the front of the slab
  *   (the caller reads from the stream behind it)
- *   scan ▸ next, next, … ▸ each whole frame's place in the slab
- *   keep ▸ the part of a frame at the end is kept for the next `load`
+ *   scan ▸ next, next, … ▸ each whole frame's place in the slab, at most as many as are wanted
+ *   keep ▸ what was not taken, usually the part of a frame, is kept for the next `load`
  *
  * Nothing is allocated a frame. A read that ends inside a frame may allocate the kept part's buffer, which is
- * no longer than one frame and is dropped when there is no part to keep.
+ * no longer than what was read and is dropped when there is no part to keep.
  */
 import { copyBytes } from "../packet/bytes.ts";
 import { VNET_HEADER } from "../packet/vnet-header.ts";
@@ -34,6 +34,7 @@ export class FrameReader {
   #end = 0;
   #kept: Uint8Array = EMPTY;
   #keptLength = 0;
+  #limit = 0;
 
   /** `maxLength`: the longest agreed frame without its length field, in bytes. */
   constructor(maxLength: number) {
@@ -41,6 +42,11 @@ export class FrameReader {
       throw new RangeError(`the longest frame is ${maxLength} bytes: expected 1 to ${MAX_FRAME_LENGTH}`);
     }
     this.#maxLength = maxLength;
+  }
+
+  /** What is kept begins with a whole frame: it is `load` and `scan` that are due, and no read. */
+  get holdsFrame(): boolean {
+    return this.#keptLength >= FRAME_HEADER && this.#keptLength >= frameEnd(this.#kept, 0);
   }
 
   /** Bytes of a frame whose rest has not come. Not 0 at the end of a stream: the peer cut a frame off. */
@@ -61,16 +67,17 @@ export class FrameReader {
     return at + this.#keptLength;
   }
 
-  /** The slab holds the stream's bytes up to `end`, from where `load` put the first one. */
-  scan(end: number): void {
+  /** The slab holds the stream's bytes up to `end`, from where `load` put the first one. `limit`: of frames, until the next `load`. */
+  scan(end: number, limit = Infinity): void {
     this.#end = end;
+    this.#limit = limit;
     this.#keptLength = 0;
   }
 
   /** Goes on to the next whole frame. False: there is none, or `fault` says why there never will be. */
   next(): boolean {
     const body = this.#at + FRAME_HEADER;
-    if (body > this.#end || this.fault !== undefined) return false;
+    if (body > this.#end || this.count === this.#limit || this.fault !== undefined) return false;
     const length = (this.#slab[this.#at]! << 8) | this.#slab[this.#at + 1]!;
     if (length === 0 || length > this.#maxLength) {
       this.fault = length === 0 ? "empty frame" : "frame too long";
@@ -84,7 +91,7 @@ export class FrameReader {
     return true;
   }
 
-  /** Goes past all whole frames and returns where the last one ends: they can be passed on as one run. */
+  /** Goes past all whole frames, as far as the limit lets it, and returns where the last one ends: they can be passed on as one run. */
   skip(): number {
     while (this.next());
     return this.#at;

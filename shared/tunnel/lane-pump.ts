@@ -5,6 +5,7 @@
  *
  * The lanes of a session share its turn. When that is over they wait behind the other sessions, and whatever else
  * the process has to do comes first, so that no session's flood delays another's packets for longer than one turn.
+ * Frames that a turn was too short for are kept, and the session's next turn begins with them: one slab a session.
  */
 import { READ_RESET } from "../native/quic.ts";
 import {
@@ -14,6 +15,7 @@ import {
   SLAB_BYTES,
   SLAB_HEADROOM,
   TURN_BYTES,
+  TURN_MS,
 } from "./constants.ts";
 import { FrameReader } from "./frame.ts";
 import { newSlab } from "./slab.ts";
@@ -43,6 +45,8 @@ export class LaneTurns {
   readonly waiting: Lane[] = [];
   /** Work done in this turn, bytes. */
   spent = 0;
+  /** When it began, milliseconds. */
+  sinceMs = 0;
   queued = false;
 }
 
@@ -67,14 +71,25 @@ export class LanePump {
   readonly #slab = newSlab();
   /** Those that have lanes waiting, in the order of their turns. */
   readonly #queue: LaneTurns[] = [];
+  readonly #nowMs: () => number;
+
+  /** `nowMs`: a monotonic clock. */
+  constructor(nowMs: () => number = () => performance.now()) {
+    this.#nowMs = nowMs;
+  }
 
   /** Reads frames of at most `maxLength` bytes from `source` from now on. */
   attach(source: LaneSource, maxLength: number, sink: FrameSink, turns = new LaneTurns()): void {
     const lane = new Lane(source, maxLength, sink, turns);
     source.onReadable = () => {
       if (lane.waiting) return;
-      if (turns.waiting.length > 0) this.#wait(lane);
-      else this.#read(lane);
+      if (turns.waiting.length > 0) {
+        this.#wait(lane);
+        return;
+      }
+      // Who needs little never waits behind those who need much.
+      if (this.#nowMs() - turns.sinceMs >= TURN_MS) this.#begin(turns);
+      this.#read(lane);
     };
     this.#wait(lane);
   }
@@ -83,9 +98,10 @@ export class LanePump {
   #read(lane: Lane): void {
     const { source, reader, sink, turns } = lane;
     while (turns.spent < TURN_BYTES) {
+      const holds = reader.holdsFrame;
       const at = reader.load(this.#slab, SLAB_HEADROOM);
-      const bytes = source.readBody(this.#slab, at, Math.min(at + lane.reach, this.#slab.length));
-      if (bytes === 0) return;
+      const bytes = holds ? 0 : source.readBody(this.#slab, at, Math.min(at + lane.reach, this.#slab.length));
+      if (bytes === 0 && !holds) return;
       if (bytes < 0) {
         source.onReadable = undefined;
         if (bytes === READ_RESET) sink.ended("the peer reset the lane");
@@ -93,27 +109,31 @@ export class LanePump {
         else sink.broken(`the lane ended ${reader.pending} bytes into a frame`);
         return;
       }
-      reader.scan(at + bytes);
+      reader.scan(at + bytes, Math.ceil((TURN_BYTES - turns.spent) / FRAME_WORK_BYTES));
       sink.frames(this.#slab, SLAB_HEADROOM, reader);
-      reader.skip();
+      const taken = reader.skip() - SLAB_HEADROOM;
       reader.keep();
       if (reader.fault !== undefined) {
         source.onReadable = undefined;
         sink.broken(reader.fault);
         return;
       }
-      const work = Math.max(bytes, reader.count * FRAME_WORK_BYTES);
-      turns.spent += work;
-      const reach = work > TURN_BYTES ? Math.floor((bytes * TURN_BYTES) / work) : 2 * lane.reach;
-      lane.reach = Math.min(Math.max(reach, LEAST_READ_BYTES), SLAB_BYTES);
+      turns.spent += Math.max(taken, (1 + reader.count) * FRAME_WORK_BYTES);
+      lane.reach = Math.min(Math.max(reader.holdsFrame ? taken : 2 * lane.reach, LEAST_READ_BYTES), SLAB_BYTES);
     }
     this.#wait(lane);
+  }
+
+  #begin(turns: LaneTurns): void {
+    turns.spent = 0;
+    turns.sinceMs = this.#nowMs();
   }
 
   #wait(lane: Lane): void {
     const { turns } = lane;
     lane.waiting = true;
-    turns.waiting.push(lane);
+    if (lane.reader.holdsFrame) turns.waiting.unshift(lane);
+    else turns.waiting.push(lane);
     if (turns.queued) return;
     turns.queued = true;
     if (this.#queue.push(turns) === 1) setImmediate(() => this.#turn());
@@ -122,7 +142,7 @@ export class LanePump {
   /** The turn of the session that has waited for longest; its lanes go on where the last turn ended. */
   #turn(): void {
     const turns = this.#queue[0]!;
-    turns.spent = 0;
+    this.#begin(turns);
     try {
       while (turns.spent < TURN_BYTES) {
         const lane = turns.waiting.shift();

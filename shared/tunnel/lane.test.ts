@@ -3,12 +3,13 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { READ_END, READ_RESET, WRITE_CLOSED } from "../native/quic.ts";
 import {
-  FIRST_READ_BYTES,
-  LANE_BACKLOG_BYTES,
-  LEAST_READ_BYTES,
   FRAME_WORK_BYTES,
+  LANE_BACKLOG_BYTES,
+  MAX_FRAME_LENGTH,
+  SLAB_BYTES,
   SLAB_HEADROOM,
   TURN_BYTES,
+  TURN_MS,
 } from "./constants.ts";
 import { putFrameLength } from "./frame.ts";
 import type { FrameReader } from "./frame.ts";
@@ -203,7 +204,9 @@ for (const { name, pieces, end, expect } of endings) {
   });
 }
 
+/** Frames of a turn that were read in one piece, and one by one. */
 const TURN_FRAMES = TURN_BYTES / FRAME_WORK_BYTES;
+const SINGLE_FRAMES = TURN_FRAMES / 2;
 
 /** Which source each packet came from, in the order in which a pump hands them on; `sources` by their sessions. */
 async function orderOf(...sessions: readonly (readonly Source[])[]): Promise<number[]> {
@@ -233,33 +236,67 @@ function numbered(number: number, frames: number, pieces: "one" | "each" = "each
 }
 
 test("a session that never stops waits its turn behind the others, however many lanes it has", async () => {
-  const greedy = [1, 2, 3, 4].map((number) => numbered(number, 2 * TURN_FRAMES));
+  const greedy = [1, 2, 3, 4].map((number) => numbered(number, 2 * SINGLE_FRAMES));
   const order = await orderOf(greedy, [numbered(9, 1)]);
-  assert.equal(order.indexOf(9), TURN_FRAMES);
-  assert.equal(order.length, 8 * TURN_FRAMES + 1);
+  assert.equal(order.indexOf(9), SINGLE_FRAMES);
+  assert.equal(order.length, 8 * SINGLE_FRAMES + 1);
 });
 
 test("the lanes of a session take turns", async () => {
-  const order = await orderOf([1, 2].map((number) => numbered(number, 2 * TURN_FRAMES)));
-  const turns = Array.from({ length: 4 }, (_, turn) => order[turn * TURN_FRAMES]);
+  const order = await orderOf([1, 2].map((number) => numbered(number, 2 * SINGLE_FRAMES)));
+  const turns = Array.from({ length: 4 }, (_, turn) => order[turn * SINGLE_FRAMES]);
   assert.deepEqual(turns, [1, 2, 1, 2]);
 });
 
-test("a slab of small frames is read in many turns", async () => {
-  const source = new Source();
-  source.give(new Uint8Array(256 * 1024).fill(0).map((_, at) => (at % 3 === 1 ? 1 : 0)));
+test("small frames are taken in many turns, also behind large ones that made the reads long", async () => {
+  const largest = frame(...new Uint8Array(60_000));
+  const small = Math.floor(SLAB_BYTES / frame(1).length);
+  const source = numbered(1, 40);
+  source.give(Buffer.concat(Array<Uint8Array>(40).fill(largest)));
+  source.give(new Uint8Array(SLAB_BYTES).map((_, at) => (at % frame(1).length === 1 ? 1 : 0)));
   const counts: number[] = [];
   const frames = (_slab: Uint8Array, _from: number, reader: FrameReader): void => {
     reader.skip();
     counts.push(reader.count);
   };
-  new LanePump().attach(source, 1500, { ...collect().sink, frames });
-  for (let before = -1; before < counts.length; await settled()) before = counts.length;
-  const [first, ...others] = counts;
-  assert.equal(first, Math.floor(FIRST_READ_BYTES / frame(1).length));
-  assert.ok(Math.max(...others) <= LEAST_READ_BYTES / frame(1).length + 1, String(Math.max(...others)));
+  const greedy = collect();
+  new LanePump().attach(source, MAX_FRAME_LENGTH, { ...greedy.sink, frames });
+  let turns = 0;
+  for (let before = -1; before < counts.length; turns++, await settled()) before = counts.length;
+  assert.ok(Math.max(...counts) <= TURN_FRAMES, String(Math.max(...counts)));
   assert.equal(
     counts.reduce((sum, count) => sum + count),
-    Math.floor((256 * 1024) / frame(1).length),
+    40 + 40 + small,
   );
+  assert.ok(turns > small / TURN_FRAMES, `${turns} turns`);
+  assert.deepEqual(greedy.ends, []);
+});
+
+test("frames that wait are handed on before the end of their lane is", async () => {
+  const source = numbered(1, 3 * TURN_FRAMES, "one");
+  source.end = READ_END;
+  const got = collect();
+  new LanePump().attach(source, 1500, got.sink);
+  while (got.ends.length === 0) await settled();
+  assert.equal(got.packets.length, 3 * TURN_FRAMES);
+  assert.deepEqual(got.ends, ["ended: the peer ended the lane"]);
+});
+
+test("who needs less than a turn in its time never waits", async () => {
+  let nowMs = 0;
+  const pump = new LanePump(() => nowMs);
+  const source = new Source();
+  const { packets, sink } = collect();
+  pump.attach(source, 1500, sink);
+  await settled();
+  for (let sent = 1; sent <= 3 * SINGLE_FRAMES; sent++, nowMs += TURN_MS) {
+    source.give(frame(1));
+    source.onReadable?.();
+    assert.equal(packets.length, sent);
+  }
+  for (let sent = 0; sent <= SINGLE_FRAMES; sent++) {
+    source.give(frame(1));
+    source.onReadable?.();
+  }
+  assert.equal(packets.length, 4 * SINGLE_FRAMES, "and who needs more does");
 });
