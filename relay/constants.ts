@@ -121,8 +121,10 @@ export const MAX_PROBES = 64;
  */
 export const FLOWS_PER_SECOND = 1_000;
 export const FLOWS_BURST = 4_000;
-/** Flows of a session that end at once, about a millisecond of work: each may write an audit record. */
-export const FLOWS_ENDED_A_TURN = 128;
+/** Flows of a session that end at once, a quarter of a millisecond of work: each may write an audit record. */
+export const FLOWS_ENDED_A_TURN = 32;
+/** Idle flows of a session that end each time they are looked for: a busy session has fewer. */
+export const FLOWS_EXPIRED_AT_ONCE = 128;
 /** Sessions that are over and have flows left; beyond them the oldest one's end all at once. */
 export const ENDING_SESSIONS = 64;
 /** Idle time that ends a flow, milliseconds. TCP: RFC 5382 REQ-5, two hours and four minutes. */

@@ -8,7 +8,7 @@ import { formatAddress } from "../shared/packet/address.ts";
 import type { Verdict } from "../shared/policy/compile.ts";
 import { unixMs } from "../shared/units.ts";
 import type { AuditLog } from "./audit-log.ts";
-import { ENDING_SESSIONS, FLOWS_ENDED_A_TURN } from "./constants.ts";
+import { ENDING_SESSIONS, FLOWS_ENDED_A_TURN, FLOWS_EXPIRED_AT_ONCE } from "./constants.ts";
 import { COUNTER } from "./counters.ts";
 import type { Counters } from "./counters.ts";
 import { unpackVerdict } from "./flow-verdict.ts";
@@ -53,7 +53,7 @@ export class FlowAudit {
       this.#counters.add(COUNTER.flows.expired);
       this.#ended(session, slot);
     };
-    session.flows.expire(nowMs, onEnd, FLOWS_ENDED_A_TURN);
+    session.flows.expire(nowMs, onEnd, FLOWS_EXPIRED_AT_ONCE);
   }
 
   /** The session ends, and with it every flow; when they are many, the rest soon. */
