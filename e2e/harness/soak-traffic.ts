@@ -5,14 +5,17 @@
  *
  *   TCP    a stream of random length in writes of random sizes, through an echo, or posted: the far end has its hash
  *   UDP    datagrams of random sizes, fragmented ones among them, each of which an echo returns
- *   ICMP   echo requests of random sizes and patterns (`ping -p`, which compares them)
+ *   ICMP   echo requests of random sizes and patterns (`ping -p`, which compares them); the kernel counts the answers,
+ *          because ping waits for its last one no longer than two of the round trips before it (ping(8), -W)
  *
  * Prints one line of JSON (`SoakResult`) at the end. What is sent follows from SEED; how it meets on the way does not.
  */
 import { execFile } from "node:child_process";
 import { createCipheriv, createHash } from "node:crypto";
 import { createSocket } from "node:dgram";
+import { readFileSync } from "node:fs";
 import { connect, isIPv6 } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
 
 export interface SoakResult {
   readonly tcpStreams: number;
@@ -21,6 +24,7 @@ export interface SoakResult {
   /** Datagrams without an answer: dropped somewhere, as UDP may be. */
   readonly lostDatagrams: number;
   readonly pings: number;
+  /** Echo requests whose answer did not come in `DATAGRAM_WAIT_MS` after the last one. */
   readonly lostPings: number;
   /** What came back different, or broke off. */
   readonly faults: readonly string[];
@@ -33,6 +37,8 @@ const MAX_DATAGRAM_BYTES = 8_000;
 const DATAGRAM_WAIT_MS = 1_000;
 const TCP_WAIT_MS = 30_000;
 const PINGS = 5;
+/** How often the counters of the kernel are looked at while answers are still to come. */
+const COUNTER_INTERVAL_MS = 20;
 
 /** Numbers that follow from a seed (splitmix32). */
 class Dice {
@@ -135,14 +141,30 @@ class Soak {
     const flags = ["-n", "-c", `${PINGS}`, "-i", "0.01", "-W", "1", "-s", `${bytes}`];
     return new Promise((resolve) => {
       execFile("ping", [...flags, "-p", dice.content(16).toString("hex"), host], (_error, output) => {
-        const received = Number(/(\d+) received/.exec(output)?.[1] ?? 0);
-        this.result.pings += PINGS;
-        this.result.lostPings += PINGS - received;
         if (output.includes("wrong data byte")) this.result.faults.push(`icmp ${host}: ${bytes} bytes`);
         resolve();
       });
     });
   }
+}
+
+/** Echo requests sent and answers received in this network namespace, both families (proc_pid_net(5), SNMP). */
+function echoes(): { sent: number; received: number } {
+  const [names = "", values = ""] = readFileSync("/proc/net/snmp", "utf8")
+    .split("\n")
+    .filter((line) => line.startsWith("IcmpMsg:"));
+  const version4 = (name: string): number => Number(values.split(" ")[names.split(" ").indexOf(name)] ?? 0);
+  const snmp6 = readFileSync("/proc/net/snmp6", "utf8");
+  const version6 = (name: string): number => Number(new RegExp(`^${name}\\s+(\\d+)$`, "m").exec(snmp6)?.[1] ?? 0);
+  return {
+    sent: version4("OutType8") + version6("Icmp6OutEchos"),
+    received: version4("InType0") + version6("Icmp6InEchoReplies"),
+  };
+}
+
+function lostSince(before: ReturnType<typeof echoes>): number {
+  const now = echoes();
+  return now.sent - before.sent - (now.received - before.received);
 }
 
 if (import.meta.main) {
@@ -154,6 +176,11 @@ if (import.meta.main) {
     const dice = new Dice(Number(seed) + index);
     while (performance.now() < end) await kind.call(soak, dice.roll(2) === 0 ? host4 : host6, dice);
   };
+  const before = echoes();
   await Promise.all(kinds.map(worker));
+  const answered = performance.now() + DATAGRAM_WAIT_MS;
+  while (lostSince(before) > 0 && performance.now() < answered) await pause(COUNTER_INTERVAL_MS);
+  soak.result.pings = echoes().sent - before.sent;
+  soak.result.lostPings = lostSince(before);
   console.log(JSON.stringify(soak.result satisfies SoakResult));
 }

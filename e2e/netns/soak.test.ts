@@ -29,8 +29,11 @@ clients:
 const DEFAULT_SECONDS = 16;
 /** What the last exchanges may take after the time is over. */
 const GRACE_MS = 60_000;
-/** Of the datagrams and pings; queues that TCP fills may drop some. */
-const LOST_AT_MOST = 0.05;
+/**
+ * Of the datagrams and pings. A queue that TCP fills drops frames, which may be theirs: in 80 s of this none of 13,248
+ * datagrams and 1,280 pings was among the 19 that the relay dropped.
+ */
+const LOST_AT_MOST = 0.01;
 
 const OFFLOADS = [
   { relayOffload: "on", agentOffload: "on" },
