@@ -182,6 +182,7 @@ export class Acceptor {
       control,
       carrier: agreement.lanes > 0 ? new LaneCarrier(agreement.lanes) : new DatagramCarrier(control),
       judge: { policy, compiled: live.current, generation: live.generation },
+      budget: sessions.budgetOf(identity.name, policy.limits),
     });
     control.respond(200, [["capsule-protocol", "?1"], ...answerFields(agreement)]);
     visit.session = session;

@@ -116,7 +116,7 @@ export const MAX_FLOWS = 2_000_000;
 /** Places that a look-up visits at most. A table is at most half full, where chance needs more than 30 once in a million. */
 export const MAX_PROBES = 64;
 /**
- * Flows that a session may open a second, and how many at once: each costs a verdict and up to two audit records,
+ * Flows that a client may open a second, and how many at once, in all its sessions: each costs a verdict and up to two audit records,
  * which all clients share a queue for. A page with a hundred hosts opens some 300, a busy crawler 500 a second.
  */
 export const FLOWS_PER_SECOND = 1_000;

@@ -28,6 +28,11 @@ export class RateLimit {
   admitDown(bytes: number, nowMs: number): boolean {
     return this.#down === undefined || this.#down.take(bytes, nowMs);
   }
+
+  /** Another one with these limits would admit no more. */
+  isFull(nowMs: number): boolean {
+    return this.#up?.isFull(nowMs) !== false && this.#down?.isFull(nowMs) !== false;
+  }
 }
 
 function bucketFor(bitsPerSecond: number | undefined, before: TokenBucket | undefined): TokenBucket | undefined {

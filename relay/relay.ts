@@ -186,6 +186,7 @@ class Relay {
     this.#every(HOUSEKEEPING_MS, () => {
       const nowMs = performance.now();
       for (const session of sessions) flowAudit.expire(session, nowMs);
+      sessions.forgetBudgets(nowMs);
       this.#countDevice(tun.stats(), device.cut);
       this.#countHandshakes();
       sessions.endExpired(unixMs(Date.now()));

@@ -11,12 +11,15 @@ import { ZgateError } from "../shared/errors.ts";
 import { HTTP3_CODE } from "../shared/http3/spec.ts";
 import type { CloseInfo } from "../shared/native/quic.ts";
 import { formatAddress } from "../shared/packet/address.ts";
+import type { Limits } from "../shared/policy/document.ts";
 import { decodeAddressRequest } from "../shared/tunnel/address-capsule.ts";
 import { CapsuleChannel } from "../shared/tunnel/capsule-channel.ts";
 import { CAPSULE_ADDRESS_REQUEST, CAPSULE_DATAGRAM, CLOSE_CODE } from "../shared/tunnel/constants.ts";
 import { unixMs } from "../shared/units.ts";
 import type { UnixMs } from "../shared/units.ts";
 import type { AuditLog } from "./audit-log.ts";
+import { ClientBudgets } from "./client-budgets.ts";
+import type { ClientBudget } from "./client-budgets.ts";
 import { CONTROL_MESSAGES_BURST, CONTROL_MESSAGES_PER_SECOND } from "./constants.ts";
 import { assignmentOf, routesOf } from "./control-capsule.ts";
 import { COUNTER } from "./counters.ts";
@@ -53,6 +56,7 @@ export class SessionRegistry {
   readonly #parts: RegistryParts;
   readonly #table = new SessionTable<Session>();
   readonly #channels = new Map<Session, Channel>();
+  readonly #budgets = new ClientBudgets();
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
@@ -77,6 +81,16 @@ export class SessionRegistry {
 
   ofClient(client: string): readonly Session[] {
     return this.#table.ofClient(client);
+  }
+
+  /** What the client may do in all its sessions, those that are over included. */
+  budgetOf(client: string, limits: Limits): ClientBudget {
+    return this.#budgets.of(client, limits);
+  }
+
+  /** To be called now and then: forgets what is worth nothing any more. */
+  forgetBudgets(nowMs: number): void {
+    this.#budgets.forget(nowMs, (client) => this.#table.ofClient(client).length > 0);
   }
 
   /** Ends the client's oldest sessions until it has fewer than `limit`: the newest one is the one that lives. */

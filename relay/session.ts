@@ -14,12 +14,13 @@ import { unixMs } from "../shared/units.ts";
 import type { UnixMs } from "../shared/units.ts";
 import type { SessionStatus } from "./admin.ts";
 import type { Carrier } from "./carrier.ts";
-import { ANSWERS_BURST, ANSWERS_PER_SECOND, FLOWS_BURST, FLOWS_PER_SECOND } from "./constants.ts";
+import type { ClientBudget } from "./client-budgets.ts";
+import { ANSWERS_BURST, ANSWERS_PER_SECOND } from "./constants.ts";
 import type { CounterName } from "./counters.ts";
 import { FlowTable } from "./flow-table.ts";
 import { FragmentTable } from "./fragment-table.ts";
 import type { Lease } from "./lease-pool.ts";
-import { RateLimit } from "./rate-limit.ts";
+import type { RateLimit } from "./rate-limit.ts";
 import { SessionCertificates } from "./session-certificates.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
@@ -40,6 +41,7 @@ export interface SessionParts {
   readonly control: Http3Stream;
   readonly carrier: Carrier;
   readonly judge: Judge;
+  readonly budget: ClientBudget;
 }
 
 /** Why a session ended: the counter's and the audit's word for it. */
@@ -63,7 +65,7 @@ export class Session {
   readonly flows: FlowTable;
   /** What judges its flows; all of them were judged by this one. */
   judge: Judge;
-  /** The client's rate limits. */
+  /** The client's rate limits, for all its sessions together. */
   readonly rate: RateLimit;
   readonly startedAt: UnixMs = unixMs(Date.now());
   readonly remote: string;
@@ -80,8 +82,8 @@ export class Session {
   readonly fragmentsDown = new FragmentTable();
   /** How many answers of the relay's own the client may cause. */
   readonly answers = new TokenBucket(ANSWERS_PER_SECOND, ANSWERS_BURST);
-  /** How many flows it may open. */
-  readonly newFlows = new TokenBucket(FLOWS_PER_SECOND, FLOWS_BURST);
+  /** How many flows the client may open, in all its sessions. */
+  readonly newFlows: TokenBucket;
   /** The downlink has frames for this session that it has not flushed. */
   touched = false;
 
@@ -96,7 +98,8 @@ export class Session {
     this.carrier = parts.carrier;
     this.flows = new FlowTable();
     this.judge = parts.judge;
-    this.rate = new RateLimit(parts.judge.policy.limits);
+    this.rate = parts.budget.rate;
+    this.newFlows = parts.budget.newFlows;
     this.remote = parts.http3.quic.remote;
   }
 

@@ -13,10 +13,20 @@ export class TokenBucket {
 
   /** Takes `count` tokens when they are there. `nowMs` never goes back. */
   take(count: number, nowMs: number): boolean {
-    this.#tokens = Math.min(this.#burst, this.#tokens + ((nowMs - this.#filledAtMs) / 1000) * this.rate);
-    this.#filledAtMs = nowMs;
+    this.#fill(nowMs);
     if (this.#tokens < count) return false;
     this.#tokens -= count;
     return true;
+  }
+
+  /** Nothing that was taken is missing any more. */
+  isFull(nowMs: number): boolean {
+    this.#fill(nowMs);
+    return this.#tokens === this.#burst;
+  }
+
+  #fill(nowMs: number): void {
+    this.#tokens = Math.min(this.#burst, this.#tokens + ((nowMs - this.#filledAtMs) / 1000) * this.rate);
+    this.#filledAtMs = nowMs;
   }
 }

@@ -332,6 +332,21 @@ describe("limits", () => {
     assert.deepEqual(core.tun.written.at(-1), upV4(1));
   });
 
+  test("new flows: a client that opens its session again gets no fresh burst, another client has its own", async () => {
+    const startMs = performance.now();
+    const flows = Array.from({ length: FLOWS_BURST }, (_, index) => upV4(index + 1));
+    (await joined()).send(...flows);
+    await until("the burst", () => core.tun.written.length === FLOWS_BURST);
+    (await core.join("a")).send(...flows);
+    const judged = (): number => core.tun.written.length + core.count("dropped", "flow-rate");
+    await until("the packets", () => judged() === 2 * FLOWS_BURST);
+    const refilled = ((performance.now() - startMs) / 1000) * FLOWS_PER_SECOND;
+    const passed = core.tun.written.length;
+    assert.ok(passed <= FLOWS_BURST + refilled + 1, `${passed} passed`);
+    (await core.join("b")).send(upV4(1, HOST, SECOND.ipv4));
+    await until("the other client's", () => core.tun.written.length === passed + 1);
+  });
+
   test("a client's rate: what is over it is dropped, another client's is not", async () => {
     const client = await joined({ policy: policyOf(ALLOW, "rate_limit: { up: 1k },") });
     const neighbour = await core.join("b");
