@@ -129,6 +129,9 @@ export const TUNNEL_ATTACKS: readonly Attack[] = [
   }),
   lie("a checksum behind the packet", { flags: VNET_NEEDS_CSUM, csumStart: 60_000, csumOffset: 6 }),
   lie("a checksum in the IP header", { flags: VNET_NEEDS_CSUM, csumStart: 0, csumOffset: 12 }),
+  lie("a checksum behind the headers of its segments", {
+    ...{ gsoType: GSO_UDP_L4, gsoSize: 48, flags: VNET_NEEDS_CSUM, csumStart: 20, csumOffset: 30 },
+  }),
   lie("an unknown kind", { gsoType: 77, gsoSize: 100 }),
   {
     name: "a frame too short for its offload header",
