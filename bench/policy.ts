@@ -17,7 +17,8 @@ import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { FlowTable } from "../relay/flow-table.ts";
-import { type ClientPolicy, type CompiledPolicy, compilePolicy } from "../shared/policy/compile.ts";
+import { compilePolicy } from "../shared/policy/compile.ts";
+import type { ClientPolicy, CompiledPolicy } from "../shared/policy/compiled-policy.ts";
 import { readPolicyFile } from "../shared/policy/load.ts";
 import { unixMs } from "../shared/units.ts";
 import { clientsWorkload, type Flows, flowsFor, rulesWorkload, type Workload } from "./policy-workload.ts";
@@ -162,7 +163,7 @@ class Measurement {
   readonly #table = new FlowTable();
 
   constructor(subject: Subject, policy: CompiledPolicy) {
-    this.#clients = [...policy.clientNames].flatMap((name) => policy.client(name) ?? []);
+    this.#clients = [...policy.clientNames()].flatMap((name) => policy.client(name) ?? []);
     this.#flows = flowsFor(subject.workload, COLD_FLOWS);
     for (let index = 0; index < WARM_FLOWS; index++) {
       probe.set(this.#flows, index);

@@ -240,7 +240,7 @@ test("a relay is asked by --live, and told by reload", async () => {
         changes: ["a: + 10.0.0.0/8  tcp/443"],
         problems: ["p.yaml:1:1: wrong"],
       }),
-    explain: (question) => {
+    explain: async (question) => {
       asked.push(question);
       const traffic = { packets: 2, bytes: 120 };
       const flow = {

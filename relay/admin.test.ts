@@ -81,7 +81,7 @@ class FakeTarget implements AdminTarget {
     return this.reload;
   }
 
-  explain(question: ExplainQuestion): ExplainAnswer {
+  async explain(question: ExplainQuestion): Promise<ExplainAnswer> {
     if (question.dst === "nonsense") throw new ZgateError("ZG_CONFIG_INVALID", "dst: nonsense is no address");
     if (question.dst === "bug") throw new TypeError("oh");
     this.asked = question;

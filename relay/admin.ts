@@ -24,8 +24,8 @@ export interface AdminTarget {
   /** False when there is no such session. */
   disconnect(session: string): boolean;
   reloadPolicy(): Promise<ReloadAnswer>;
-  /** Throws a `ZgateError` when the question is wrong, such as an address that is none. */
-  explain(question: ExplainQuestion): ExplainAnswer;
+  /** Rejects with a `ZgateError` when the question is wrong, such as an address that is none. */
+  explain(question: ExplainQuestion): Promise<ExplainAnswer>;
   /** The Prometheus text and its media type. */
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
 }

@@ -8,6 +8,19 @@ export const MAX_TIMER_MS = 2 ** 31 - 1;
 /** How often the event loop's lag is sampled: each time wakes the process, and an idle relay is to sleep. */
 export const LOOP_LAG_SAMPLE_MS = 500;
 
+// Policy thread
+
+/** Heap of the thread that loads policies, MB: twice what a policy at the limits of `shared/policy/constants.ts` takes. */
+export const POLICY_THREAD_MEGABYTES = 2_048;
+/** One load or answer of it, milliseconds: the largest valid file takes 6 s, and 40 s on a machine that is busy. */
+export const POLICY_THREAD_MS = 120_000;
+/** Different sets of rules whose routes are kept for the next session: 64 KB each at most. */
+export const KNOWN_ROUTES = 1_024;
+/** Flows that are judged anew at once, some 0.1 ms of work, or 2 ms when all of them are cut. */
+export const FLOWS_JUDGED_A_TURN = 256;
+/** What a session with no flows costs in such a turn, in flows. */
+export const SESSION_WEIGHT = 8;
+
 // Lease pool
 
 /**

@@ -1,13 +1,8 @@
-/** What a client is told on its control stream: its addresses, and what the policy lets it reach. */
+/** What a client is told on its control stream of its addresses. */
 import type { Prefix } from "../shared/packet/address.ts";
 import { encodeAddressAssign } from "../shared/tunnel/address-capsule.ts";
 import type { AddressEntry } from "../shared/tunnel/address-capsule.ts";
-import { MAX_CAPSULE_ROUTES } from "../shared/tunnel/constants.ts";
-import { encodeRouteAdvertisement } from "../shared/tunnel/route-capsule.ts";
-import { limitRoutes } from "../shared/tunnel/route-limit.ts";
-import { unixMs } from "../shared/units.ts";
 import type { Lease } from "./lease-pool.ts";
-import type { Session } from "./session.ts";
 
 /**
  * An ADDRESS_ASSIGN with both addresses of the lease; each answers the first request of its family, where there is
@@ -22,11 +17,6 @@ export function assignmentOf(lease: Lease, requests: readonly AddressEntry[]): U
     { requestId: ipv6?.requestId ?? 0, prefix: { version: 6, words: lease.ipv6, length: 128 } },
     ...rest.map(({ requestId, prefix: { version } }) => ({ requestId, prefix: nothing(version) })),
   ]);
-}
-
-/** A ROUTE_ADVERTISEMENT with what the session's client may reach now. */
-export function routesOf(session: Session): Uint8Array {
-  return encodeRouteAdvertisement(limitRoutes(session.judge.policy.routes(unixMs(Date.now())), MAX_CAPSULE_ROUTES));
 }
 
 function nothing(version: 4 | 6): Prefix {

@@ -33,6 +33,7 @@ import { Downlink } from "./downlink.ts";
 import { FlowAudit } from "./flow-audit.ts";
 import { LeasePool } from "./lease-pool.ts";
 import { LivePolicy } from "./live-policy.ts";
+import { PolicyThread } from "./policy-thread.ts";
 import { Revocations } from "./revocations.ts";
 import { SessionRegistry } from "./session-registry.ts";
 import { Uplink } from "./uplink.ts";
@@ -128,7 +129,7 @@ export class RelayCore {
     writeFileSync(path, policyText(options.policy));
     const built: { core?: RelayCore } = {};
     const onSwap = (): void => built.core?.sessions.policyChanged();
-    const live = await LivePolicy.open(path, { onSwap, onReload: () => {} });
+    const live = await LivePolicy.open(path, thread, { onSwap, onReload: () => {} });
     return (built.core = new RelayCore(options, folder, live));
   }
 
@@ -195,6 +196,9 @@ export async function until<T>(what: string, probe: () => T | undefined | false)
 
 /** Turns of a millisecond and more that `until` waits. */
 const TURNS = 5_000;
+
+/** One for all relays of a test file: a thread takes longer to start than most tests run. */
+const thread = new PolicyThread();
 
 const authority = TestAuthority.root("test");
 const leaves = new Map<string, Promise<Leaf>>();

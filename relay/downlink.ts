@@ -134,7 +134,7 @@ export class Downlink {
     const { flows, carrier } = session;
     const slot = this.#flowOf(session, nowMs);
     if (slot < 0) return view.isLaterFragment ? COUNTER.dropped["fragment-orphan"] : COUNTER.dropped["no-flow"];
-    if (!isAllowed(flows.verdict(slot))) {
+    if (!isAllowed(session.verdict(slot))) {
       this.#parts.answers.cut(session, view, this.#slab, nowMs);
       return COUNTER.dropped["policy-deny"];
     }

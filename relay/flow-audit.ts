@@ -5,7 +5,7 @@
  * The flows of a session may be thousands: they end in turns, so that other sessions' packets do not wait.
  */
 import { formatAddress } from "../shared/packet/address.ts";
-import type { Verdict } from "../shared/policy/compile.ts";
+import type { Verdict } from "../shared/policy/compiled-policy.ts";
 import { unixMs } from "../shared/units.ts";
 import type { AuditLog } from "./audit-log.ts";
 import { ENDING_SESSIONS, FLOWS_ENDED_A_TURN, FLOWS_EXPIRED_AT_ONCE } from "./constants.ts";
@@ -34,13 +34,17 @@ export class FlowAudit {
   }
 
   /** A new flow was denied, or one in progress was cut. */
-  denied(session: Session, slot: number, verdict: Verdict): void {
-    if (verdict.log === false) return;
-    this.#record(session, slot, verdict);
+  denied(session: Session, slot: number): void {
+    const verdict = unpackVerdict(session.flows.verdict(slot), session.judge.compiled);
+    if (verdict.log !== false) this.#record(session, slot, verdict);
   }
 
   /** Follows the flows of a session that opens. */
   follow(session: Session): void {
+    session.onCut = (slot) => {
+      this.#counters.add(COUNTER.flows.cut);
+      this.denied(session, slot);
+    };
     session.flows.onEvicted = (slot) => {
       this.#counters.add(COUNTER.flows.evicted);
       this.#ended(session, slot);
@@ -87,7 +91,7 @@ export class FlowAudit {
   #ended(session: Session, slot: number): void {
     session.fragmentsUp.forget(slot);
     session.fragmentsDown.forget(slot);
-    const verdict = unpackVerdict(session.flows.verdict(slot), session.judge.compiled);
+    const verdict = unpackVerdict(session.verdict(slot), session.judge.compiled);
     if (verdict.action === "allow" && verdict.log !== false) this.#record(session, slot, verdict);
   }
 

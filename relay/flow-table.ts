@@ -66,6 +66,8 @@ export class FlowTable {
   #hand = 0;
   /** Slots below it were ended by `clear`. */
   #cleared = 0;
+  /** Slots below it have verdicts that hold; Infinity: all have. */
+  #judged = Infinity;
 
   /** `seed`: a 32-bit number that the client does not know. */
   constructor(budget: FlowBudget = FLOW_BUDGET, seed: number = randomInt(2 ** 32)) {
@@ -126,6 +128,31 @@ export class FlowTable {
     this.#columns.verdicts[slot] = verdict;
   }
 
+  /** No verdict holds any more: all flows are to be judged anew. */
+  doubt(): void {
+    this.#judged = this.#used > 0 ? 0 : Infinity;
+  }
+
+  /** False: what `verdict` says of the flow was said before `doubt`, or may have been. */
+  isJudged(slot: number): boolean {
+    return slot < this.#judged;
+  }
+
+  /** Visits flows that are not judged, at most `limit` of them, for `visit` to `judge`. Returns how many it visited. */
+  sweep(visit: (slot: number) => void, limit: number): number {
+    let visited = 0;
+    while (this.#judged < this.#used && visited < limit) {
+      const slot = this.#judged;
+      if (this.#columns.isUsed(slot)) {
+        visit(slot);
+        visited++;
+      }
+      this.#judged = slot + 1;
+    }
+    if (this.#judged >= this.#used) this.#judged = Infinity;
+    return visited;
+  }
+
   /** The flow as a policy judges it: one object, valid until the next call. */
   target(slot: number): FlowTarget {
     return this.#columns.target(slot);
@@ -174,6 +201,7 @@ export class FlowTable {
       onEnd(this.#cleared);
     }
     this.#cleared = 0;
+    this.#judged = Infinity;
     this.#budget.giveBack(this.#columns.capacity - FIRST_FLOWS);
     this.#columns = new FlowColumns(FIRST_FLOWS);
     this.#index = new Int32Array(2 * FIRST_FLOWS);

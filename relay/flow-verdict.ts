@@ -1,12 +1,8 @@
 /**
- * A verdict as a flow table keeps it: one integer, from which the packet path reads the action without the
- * policy. 2 × the verdict's index in its policy, + 1 when it allows.
+ * A verdict as a flow table keeps it: the integer of `ClientPolicy.decide`, from which the packet path reads the action
+ * without the policy. 2 × the verdict's index in its policy, + 1 when it allows.
  */
-import type { CompiledPolicy, Verdict } from "../shared/policy/compile.ts";
-
-export function packVerdict(verdict: Verdict): number {
-  return 2 * verdict.index + (verdict.action === "allow" ? 1 : 0);
-}
+import type { CompiledPolicy, Verdict } from "../shared/policy/compiled-policy.ts";
 
 export function isAllowed(packed: number): boolean {
   return (packed & 1) === 1;

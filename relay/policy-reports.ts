@@ -1,8 +1,6 @@
 /** What is said of the policy in force and of attempts to replace it: to the log, the audit and the counters. */
 import type { Logger } from "pino";
 import { messageOf } from "../shared/errors.ts";
-import { summariseChange } from "../shared/policy/change-summary.ts";
-import { unixMs } from "../shared/units.ts";
 import type { AuditLog } from "./audit-log.ts";
 import { COUNTER } from "./counters.ts";
 import type { Counters } from "./counters.ts";
@@ -32,7 +30,7 @@ export class PolicyReports {
     if (outcome.applied) {
       this.refusal = undefined;
       this.#counters.add(COUNTER.policyReloads.applied);
-      this.changes = summariseChange(outcome.previous.document, live.document, unixMs(Date.now()));
+      this.changes = outcome.changes;
       this.#record(live, trigger, "applied", this.changes, []);
       this.#log.info({ generation: outcome.generation, trigger, changes: this.changes }, "policy was reloaded");
       return;

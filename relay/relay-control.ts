@@ -2,7 +2,7 @@
 import packageJson from "../package.json" with { type: "json" };
 import { formatAddress } from "../shared/packet/address.ts";
 import type { FlowTarget } from "../shared/packet/flow.ts";
-import { explainFlow, readQuestion } from "../shared/policy/explain.ts";
+import { readQuestion } from "../shared/policy/explain.ts";
 import { unixMs } from "../shared/units.ts";
 import { CLOSE_CODE } from "../shared/tunnel/constants.ts";
 import type { DeviceStatus } from "../shared/tunnel/offload-report.ts";
@@ -99,10 +99,11 @@ export class RelayControl implements AdminTarget {
     };
   }
 
-  explain(question: ExplainQuestion): ExplainAnswer {
+  async explain(question: ExplainQuestion): Promise<ExplainAnswer> {
     const { live } = this.#parts;
-    const { target, at } = readQuestion(question, unixMs(Date.now()));
-    const explanation = explainFlow(live.document, question.client, target, at);
+    const now = unixMs(Date.now());
+    const { target } = readQuestion(question, now);
+    const explanation = await live.explain(question, now);
     return { ...explanation, generation: live.generation, flows: this.#flowsTo(question.client, target) };
   }
 
@@ -121,7 +122,7 @@ export class RelayControl implements AdminTarget {
           session: session.id,
           src: formatAddress(flow.version, ...flow.src),
           srcPort: flow.srcPort,
-          state: isAllowed(flow.verdict) ? "allowed" : "denied",
+          state: isAllowed(session.verdict(slot)) ? "allowed" : "denied",
           idleMs: Math.round(performance.now() - flow.lastMs),
           up: { packets: flow.upPackets, bytes: flow.upBytes },
           down: { packets: flow.downPackets, bytes: flow.downBytes },

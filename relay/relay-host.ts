@@ -15,9 +15,9 @@ import { readLocalAddresses } from "../shared/host/ip-state.ts";
 import { openTun } from "../shared/native/addon.ts";
 import { takeSteering } from "../shared/native/steering.ts";
 import type { Tun } from "../shared/native/tun.ts";
-import { addressBits, formatAddress, formatPrefix, parsePrefix } from "../shared/packet/address.ts";
+import { formatAddress, formatPrefix, parsePrefix } from "../shared/packet/address.ts";
 import type { Prefix } from "../shared/packet/address.ts";
-import type { PolicyDocument } from "../shared/policy/document.ts";
+import type { CompiledPolicy } from "../shared/policy/compiled-policy.ts";
 import { offloadNotes } from "../shared/tunnel/offload-report.ts";
 import { TUN_QUEUES } from "./constants.ts";
 import type { LeasePool } from "./lease-pool.ts";
@@ -49,10 +49,10 @@ export class RelayHost {
   }
 
   /** Throws `ZG_TUN`, `ZG_PRIVILEGE` and `ZG_HOST_COMMAND`; then everything is as it was. */
-  static async open(config: RelayConfig, log: Logger, pool: LeasePool, document: PolicyDocument): Promise<RelayHost> {
+  static async open(config: RelayConfig, log: Logger, pool: LeasePool, policy: CompiledPolicy): Promise<RelayHost> {
     const host = new RelayHost(config, log, pool);
     try {
-      await host.#declare(await ownAddressesNamed(document));
+      await host.#declare(await ownAddressesNamed(policy));
       return host;
     } catch (error) {
       host.closeSync();
@@ -61,9 +61,9 @@ export class RelayHost {
   }
 
   /** Opens and closes the relay's own addresses as another policy names them. */
-  async follow(document: PolicyDocument): Promise<void> {
+  async follow(policy: CompiledPolicy): Promise<void> {
     try {
-      const reachable = await ownAddressesNamed(document);
+      const reachable = await ownAddressesNamed(policy);
       if (reachable.map(formatPrefix).join() !== this.#reachable) await this.#declare(reachable);
     } catch (error) {
       this.#log.error(`the relay's own addresses stay as reachable as they were: ${messageOf(error)}`);
@@ -95,16 +95,7 @@ export class RelayHost {
 }
 
 /** The machine's addresses that a rule of the policy allows and names alone. */
-async function ownAddressesNamed(document: PolicyDocument): Promise<Prefix[]> {
-  const named = new Set<string>();
-  for (const owner of [...document.clients.values(), ...document.groups.values()]) {
-    for (const { action, destinations } of owner.rules) {
-      if (action !== "allow") continue;
-      for (const { version, w0, w1, w2, w3, length } of destinations ?? []) {
-        if (length === addressBits(version)) named.add(formatAddress(version, w0, w1, w2, w3));
-      }
-    }
-  }
-  if (named.size === 0) return [];
-  return (await readLocalAddresses()).filter((address) => named.has(address)).map(parsePrefix);
+async function ownAddressesNamed(policy: CompiledPolicy): Promise<Prefix[]> {
+  if (!policy.namesHosts) return [];
+  return (await readLocalAddresses()).filter((address) => policy.names(address)).map(parsePrefix);
 }

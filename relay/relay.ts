@@ -42,6 +42,7 @@ import { LeasePool } from "./lease-pool.ts";
 import { LeaseStore } from "./lease-store.ts";
 import { LivePolicy } from "./live-policy.ts";
 import { PolicyReports } from "./policy-reports.ts";
+import { PolicyThread } from "./policy-thread.ts";
 import { RelayControl } from "./relay-control.ts";
 import { RelayHost } from "./relay-host.ts";
 import { Revocations } from "./revocations.ts";
@@ -126,11 +127,12 @@ class Relay {
     });
     this.#closers.push(() => audit.close());
     const reports = new PolicyReports(log, audit, counters);
-    const live = await LivePolicy.open(config.policy, {
+    const policyThread = new PolicyThread();
+    const live = await LivePolicy.open(config.policy, policyThread, {
       onSwap: () => this.#sessions?.policyChanged(),
       onReload: (trigger, outcome) => {
         reports.reloaded(live, trigger, outcome);
-        if (outcome.applied) void this.#host?.follow(live.document);
+        if (outcome.applied) void this.#host?.follow(live.current);
       },
     });
     this.#closers.push(() => live.close());
@@ -138,12 +140,12 @@ class Relay {
     const pool = new LeasePool(parsePrefix(config.pool4), parsePrefix(config.pool6));
     const leases = LeaseStore.open(config.stateDir, pool, log);
     this.#closers.push(() => leases.save());
-    const host = await RelayHost.open(config, log, pool, live.document);
+    const host = await RelayHost.open(config, log, pool, live.current);
     this.#host = host;
     this.#closers.push(() => host.closeSync());
     const { tun } = host;
     const answers = new Answers(tun, { ipv4: pool.relayIpv4, ipv6: pool.relayIpv6 }, counters);
-    const flowAudit = new FlowAudit(audit, counters, await this.#openShadow());
+    const flowAudit = new FlowAudit(audit, counters, await this.#openShadow(policyThread));
     this.#closers.push(() => flowAudit.finish());
     const device = new DeviceWriter(tun, () => log.warn(REFUSAL_NOTE));
     const uplink = new Uplink({
@@ -232,11 +234,11 @@ class Relay {
   }
 
   /** The candidate policy of `shadow_policy`, where there is one. */
-  async #openShadow(): Promise<ShadowPolicy | undefined> {
+  async #openShadow(thread: PolicyThread): Promise<ShadowPolicy | undefined> {
     const { shadowPolicy } = this.#config;
     if (shadowPolicy === undefined) return undefined;
     const log = this.#log.child({ shadow: true });
-    const live = await LivePolicy.open(shadowPolicy, {
+    const live = await LivePolicy.open(shadowPolicy, thread, {
       onSwap: () => undefined,
       onReload: (_trigger, outcome) =>
         outcome.applied

@@ -3,7 +3,7 @@
  *
  *   open ▸ tables, ADDRESS_ASSIGN, ROUTE_ADVERTISEMENT, audit
  *   renew ▸ another certificate, which the session lasts as long as
- *   policyChanged ▸ the client gone from the policy: end ▸ else routes again where they differ
+ *   policyChanged ▸ the client gone from the policy: end ▸ else flows are judged anew ▸ routes again where they differ
  *   end, lost ▸ tables, lease, audit; what ended already stays ended
  */
 import type { Logger } from "pino";
@@ -20,15 +20,20 @@ import type { UnixMs } from "../shared/units.ts";
 import type { AuditLog } from "./audit-log.ts";
 import { ClientBudgets } from "./client-budgets.ts";
 import type { ClientBudget } from "./client-budgets.ts";
-import { CONTROL_MESSAGES_BURST, CONTROL_MESSAGES_PER_SECOND } from "./constants.ts";
-import { assignmentOf, routesOf } from "./control-capsule.ts";
+import {
+  CONTROL_MESSAGES_BURST,
+  CONTROL_MESSAGES_PER_SECOND,
+  FLOWS_JUDGED_A_TURN,
+  SESSION_WEIGHT,
+} from "./constants.ts";
+import { assignmentOf } from "./control-capsule.ts";
 import { COUNTER } from "./counters.ts";
 import type { Counters } from "./counters.ts";
 import { DatagramCarrier } from "./datagram-carrier.ts";
 import type { FlowAudit } from "./flow-audit.ts";
-import { isAllowed, packVerdict } from "./flow-verdict.ts";
 import type { LeasePool } from "./lease-pool.ts";
 import type { LivePolicy } from "./live-policy.ts";
+import { RouteBook } from "./route-book.ts";
 import type { EndReason, Session } from "./session.ts";
 import { SessionTable } from "./session-table.ts";
 import { TokenBucket } from "./token-bucket.ts";
@@ -49,7 +54,9 @@ interface Channel {
   readonly capsules: CapsuleChannel;
   readonly messages: TokenBucket;
   /** The ROUTE_ADVERTISEMENT that was sent last. */
-  advertised: Uint8Array;
+  advertised: Uint8Array | undefined;
+  /** The one that will be sent next, unless it says the same. */
+  asked: Promise<Uint8Array> | undefined;
 }
 
 export class SessionRegistry {
@@ -57,9 +64,13 @@ export class SessionRegistry {
   readonly #table = new SessionTable<Session>();
   readonly #channels = new Map<Session, Channel>();
   readonly #budgets = new ClientBudgets();
+  readonly #routes: RouteBook;
+  /** Sessions that have not followed the last change of the policy in everything. */
+  readonly #behind: Session[] = [];
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
+    this.#routes = new RouteBook(parts.live);
   }
 
   get size(): number {
@@ -116,11 +127,10 @@ export class SessionRegistry {
       session.control.onDatagram = (slab, from, to) =>
         this.#contain(session, () => this.#parts.uplink.datagram(session, slab, from, to));
     }
-    const advertised = routesOf(session);
     const messages = new TokenBucket(CONTROL_MESSAGES_PER_SECOND, CONTROL_MESSAGES_BURST);
-    this.#channels.set(session, { capsules, messages, advertised });
+    this.#channels.set(session, { capsules, messages, advertised: undefined, asked: undefined });
     this.#send(session, assignmentOf(session.lease, []));
-    this.#send(session, advertised);
+    this.#advertise(session);
     const { lease } = session;
     const identity = session.certificates.current;
     const { quic } = session.http3;
@@ -207,52 +217,74 @@ export class SessionRegistry {
     for (const session of this.#table) session.http3.goaway();
   }
 
-  /** The policy in force is another one, or a time condition flipped. */
+  /**
+   * The policy in force is another one, or a time condition flipped. It holds for the next packet of every flow; flows
+   * without one, and what clients are told they may reach, follow in turns, so that packets do not wait.
+   */
   policyChanged(): void {
-    for (const session of [...this.#table]) {
-      try {
-        this.#followPolicy(session);
-      } catch (error) {
-        this.fail(session, error);
-      }
-    }
+    this.#routes.forget();
+    for (const session of [...this.#table]) this.#guard(session, () => this.#followPolicy(session));
+    const sweeping = this.#behind.length > 0;
+    this.#behind.length = 0;
+    for (const session of this.#table) this.#behind.push(session);
+    if (!sweeping) this.#sweep();
   }
 
   #followPolicy(session: Session): void {
     const { live } = this.#parts;
     const policy = live.current.client(session.client);
-    if (policy === undefined || !policy.enabled) {
-      const what = policy === undefined ? "does not know this client any more" : "has this client disabled";
-      this.end(session, "policy", CLOSE_CODE.FORBIDDEN, `the policy ${what}`);
+    if (policy !== undefined && policy.enabled) {
+      session.follow({ policy, compiled: live.current, generation: live.generation });
       return;
     }
-    session.judge = { policy, compiled: live.current, generation: live.generation };
-    session.rate.follow(policy.limits);
-    this.#rejudge(session);
-    this.#advertise(session);
+    const what = policy === undefined ? "does not know this client any more" : "has this client disabled";
+    this.end(session, "policy", CLOSE_CODE.FORBIDDEN, `the policy ${what}`);
   }
 
-  /** Asks the policy in force about every flow in progress; what it denies now is cut. */
-  #rejudge(session: Session): void {
-    const { counters, flowAudit } = this.#parts;
-    const at = unixMs(Date.now());
-    session.flows.forEach((slot) => {
-      const verdict = session.judge.policy.judge(session.flows.target(slot), at);
-      const wasAllowed = isAllowed(session.flows.verdict(slot));
-      session.flows.judge(slot, packVerdict(verdict));
-      if (verdict.action === "allow" || !wasAllowed) return;
-      counters.add(COUNTER.flows.cut);
-      flowAudit.denied(session, slot, verdict);
-    });
+  /** One turn of what follows a change. */
+  #sweep(): void {
+    for (let left = FLOWS_JUDGED_A_TURN; left > 0;) {
+      const session = this.#behind.at(-1);
+      if (session === undefined) return;
+      const judged = this.#guard(session, () => (session.ended ? 0 : session.sweep(left))) ?? 0;
+      if (judged < left) {
+        this.#behind.pop();
+        if (!session.ended) this.#advertise(session);
+      }
+      left -= judged + SESSION_WEIGHT;
+    }
+    if (this.#behind.length > 0) setImmediate(() => this.#sweep());
   }
 
+  /** Tells the client what it may reach, where that is not what it was told last. */
   #advertise(session: Session): void {
     const channel = this.#channels.get(session);
     if (channel === undefined) return;
-    const routes = routesOf(session);
-    if (Buffer.compare(routes, channel.advertised) === 0) return;
-    channel.advertised = routes;
-    this.#send(session, routes);
+    const asked = this.#routes.capsuleFor(session.judge.policy);
+    channel.asked = asked;
+    asked.then(
+      (capsule) => {
+        if (channel.asked !== asked) return;
+        channel.asked = undefined;
+        if (session.ended || (channel.advertised !== undefined && Buffer.compare(capsule, channel.advertised) === 0))
+          return;
+        channel.advertised = capsule;
+        this.#send(session, capsule);
+      },
+      (error: unknown) => {
+        if (channel.asked === asked && !session.ended) this.fail(session, error);
+      },
+    );
+  }
+
+  /** A fault while a session follows the policy is that session's end, and nothing to the others. */
+  #guard<Result>(session: Session, work: () => Result): Result | undefined {
+    try {
+      return work();
+    } catch (error) {
+      this.fail(session, error);
+      return undefined;
+    }
   }
 
   #send(session: Session, capsule: Uint8Array): void {

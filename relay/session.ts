@@ -7,7 +7,7 @@ import type { Http3Connection } from "../shared/http3/connection.ts";
 import type { Http3Stream } from "../shared/http3/stream.ts";
 import { formatAddress } from "../shared/packet/address.ts";
 import type { Identity } from "../shared/pki/identity.ts";
-import type { ClientPolicy, CompiledPolicy } from "../shared/policy/compile.ts";
+import type { ClientPolicy, CompiledPolicy } from "../shared/policy/compiled-policy.ts";
 import { LaneTurns } from "../shared/tunnel/lane-pump.ts";
 import type { SessionAgreement } from "../shared/tunnel/negotiation.ts";
 import { unixMs } from "../shared/units.ts";
@@ -18,6 +18,7 @@ import type { ClientBudget } from "./client-budgets.ts";
 import { ANSWERS_BURST, ANSWERS_PER_SECOND } from "./constants.ts";
 import type { CounterName } from "./counters.ts";
 import { FlowTable } from "./flow-table.ts";
+import { isAllowed } from "./flow-verdict.ts";
 import { FragmentTable } from "./fragment-table.ts";
 import type { Lease } from "./lease-pool.ts";
 import type { RateLimit } from "./rate-limit.ts";
@@ -63,8 +64,8 @@ export class Session {
   readonly control: Http3Stream;
   readonly carrier: Carrier;
   readonly flows: FlowTable;
-  /** What judges its flows; all of them were judged by this one. */
-  judge: Judge;
+  /** Told of a flow that was allowed and is not any more: its slot. */
+  onCut: ((slot: number) => void) | undefined;
   /** The client's rate limits, for all its sessions together. */
   readonly rate: RateLimit;
   readonly startedAt: UnixMs = unixMs(Date.now());
@@ -86,6 +87,7 @@ export class Session {
   readonly newFlows: TokenBucket;
   /** The downlink has frames for this session that it has not flushed. */
   touched = false;
+  #judge: Judge;
 
   constructor(parts: SessionParts) {
     this.id = parts.id;
@@ -97,14 +99,44 @@ export class Session {
     this.control = parts.control;
     this.carrier = parts.carrier;
     this.flows = new FlowTable();
-    this.judge = parts.judge;
+    this.#judge = parts.judge;
     this.rate = parts.budget.rate;
     this.newFlows = parts.budget.newFlows;
     this.remote = parts.http3.quic.remote;
   }
 
+  /** What judges its flows. */
+  get judge(): Judge {
+    return this.#judge;
+  }
+
+  /** Has another judge, or the same at another time: what it says holds for the next packet of every flow. */
+  follow(judge: Judge): void {
+    this.#judge = judge;
+    this.rate.follow(judge.policy.limits);
+    this.flows.doubt();
+  }
+
+  /** The judge's verdict on a flow in progress (`flow-verdict.ts`). */
+  verdict(slot: number): number {
+    return this.flows.isJudged(slot) ? this.flows.verdict(slot) : this.#rejudge(slot);
+  }
+
+  /** Judges flows that have had no packet since the judge changed, at most `limit`. Returns how many it judged. */
+  sweep(limit: number): number {
+    return this.flows.sweep((slot) => void this.#rejudge(slot), limit);
+  }
+
   get protocol(): "zgate" | "connect-ip" {
     return this.agreement.lanes > 0 ? "zgate" : "connect-ip";
+  }
+
+  #rejudge(slot: number): number {
+    const wasAllowed = isAllowed(this.flows.verdict(slot));
+    const verdict = this.#judge.policy.decide(this.flows.target(slot), unixMs(Date.now()));
+    this.flows.judge(slot, verdict);
+    if (wasAllowed && !isAllowed(verdict)) this.onCut?.(slot);
+    return verdict;
   }
 
   status(): SessionStatus {

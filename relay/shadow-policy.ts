@@ -3,7 +3,7 @@
  * would have decided otherwise.
  */
 import type { FlowTarget } from "../shared/packet/flow.ts";
-import type { Verdict } from "../shared/policy/compile.ts";
+import type { Verdict } from "../shared/policy/compiled-policy.ts";
 import { unixMs } from "../shared/units.ts";
 import type { LivePolicy } from "./live-policy.ts";
 

@@ -22,7 +22,7 @@ import type { Answers } from "./answers.ts";
 import { COUNTER, malformedCounter } from "./counters.ts";
 import type { CounterIndex, Counters } from "./counters.ts";
 import type { FlowAudit } from "./flow-audit.ts";
-import { isAllowed, packVerdict } from "./flow-verdict.ts";
+import { isAllowed } from "./flow-verdict.ts";
 import type { Session } from "./session.ts";
 
 export interface UplinkParts {
@@ -133,7 +133,7 @@ export class Uplink {
     if (slot === UNAUDITED) return this.#drop(session, COUNTER.dropped["audit-fail-closed"]);
     if (slot === FLOODED) return this.#drop(session, COUNTER.dropped["flow-rate"]);
     if (slot === ORPHAN) return this.#drop(session, COUNTER.dropped["fragment-orphan"]);
-    if (isAllowed(session.flows.verdict(slot))) {
+    if (isAllowed(session.verdict(slot))) {
       if (session.rate.admitUp(view.totalLength, nowMs)) return this.#pass(session);
       return this.#drop(session, COUNTER.dropped["rate-limit"]);
     }
@@ -161,11 +161,11 @@ export class Uplink {
 
   #open(session: Session, nowMs: number): number {
     const { counters, flowAudit } = this.#parts;
-    const verdict = session.judge.policy.judge(this.#view, unixMs(Date.now()));
-    const slot = session.flows.insert(this.#view, packVerdict(verdict), nowMs);
+    const verdict = session.judge.policy.decide(this.#view, unixMs(Date.now()));
+    const slot = session.flows.insert(this.#view, verdict, nowMs);
     session.flows.countUp(slot, this.#view, nowMs);
-    counters.add(verdict.action === "allow" ? COUNTER.flows.allowed : COUNTER.flows.denied);
-    if (verdict.action === "deny") flowAudit.denied(session, slot, verdict);
+    counters.add(isAllowed(verdict) ? COUNTER.flows.allowed : COUNTER.flows.denied);
+    if (!isAllowed(verdict)) flowAudit.denied(session, slot);
     return slot;
   }
 
@@ -177,7 +177,7 @@ export class Uplink {
     const backToSender =
       quoted.src0 === view.dst0 && quoted.src1 === view.dst1 && quoted.src2 === view.dst2 && quoted.src3 === view.dst3;
     const slot = backToSender ? session.flows.findReply(quoted) : -1;
-    return slot >= 0 && isAllowed(session.flows.verdict(slot));
+    return slot >= 0 && isAllowed(session.verdict(slot));
   }
 
   #pass(session: Session): true {

@@ -11,6 +11,7 @@ export const ERROR_CODES = {
   // Policy
   ZG_POLICY_INVALID: "a policy file is wrong; it was refused whole",
   ZG_POLICY_TESTS_FAILED: "the tests inside a policy file fail; it was refused whole",
+  ZG_POLICY_THREAD: "the thread that loads policies and answers for them failed; another one takes its place",
   // Certificates and TLS
   ZG_PKI_INVALID: "a certificate, key or request cannot be used",
   ZG_TLS_MATERIAL: "certificate, key, CA or CRL cannot be loaded",

@@ -30,11 +30,12 @@ export function checkCommand(): Command {
       try {
         const { document, files } = await loadPolicyFile(file, { at: flags.at ?? now() });
         const counts = countsOf(document);
-        if (flags.json) printJson({ ok: true, files, ...counts, problems: [] });
-        else printLines([`${styleText("green", "ok")}: ${file}: ${describeCounts(counts, files.length)}`]);
+        if (flags.json) printJson({ ok: true, files: [...files.keys()], ...counts, problems: [] });
+        else printLines([`${styleText("green", "ok")}: ${file}: ${describeCounts(counts, files.size)}`]);
       } catch (error) {
         if (!(error instanceof PolicyError)) throw error;
-        if (flags.json) printJson({ ok: false, code: error.code, files: error.files, problems: error.problems });
+        if (flags.json)
+          printJson({ ok: false, code: error.code, files: [...error.files.keys()], problems: error.problems });
         else printLines([...describeProblems(error.problems), describeRefusal(file, error.problems)]);
         process.exitCode = EXIT_CODES.refused;
       }

@@ -12,6 +12,7 @@ import { pemBlocks, pemBytes, pemOf } from "../../shared/pki/pem.ts";
 import { RevocationIndex } from "../../shared/pki/revocation-index.ts";
 import { CRL_LABEL, readRevocationLists } from "../../shared/pki/revocation-list.ts";
 import { compilePolicy } from "../../shared/policy/compile.ts";
+import { ClientRoutes } from "../../shared/policy/routes.ts";
 import { explainFlow, readQuestion } from "../../shared/policy/explain.ts";
 import { parsePolicy } from "../../shared/policy/parse.ts";
 import { unixMs } from "../../shared/units.ts";
@@ -94,7 +95,7 @@ function readPolicy(bytes: Uint8Array): void {
   const document = parsePolicy(textOf(bytes));
   const compiled = compilePolicy(document);
   for (const client of document.clients.keys()) {
-    compiled.client(client)!.routes(NOW);
+    new ClientRoutes(document, NOW).of(client);
     for (const question of QUESTIONS) {
       const { target, at } = readQuestion({ client, ...question }, NOW);
       const { action, ruleId } = compiled.client(client)!.judge(target, at);

@@ -47,11 +47,11 @@ function send(host: string, ports: readonly number[]): void {
     for (const port of ports) socket.send(Buffer.from(datagram), port, host);
     sent++;
   }, 1);
-  console.log("ready");
   process.on("SIGTERM", () => {
     clearInterval(timer);
     process.stdout.write(`${JSON.stringify({ sent })}\n`, () => process.exit(0));
   });
+  console.log("ready");
 }
 
 if (import.meta.main) {

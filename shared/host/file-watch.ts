@@ -24,7 +24,8 @@ export class FileWatch {
   #settling: NodeJS.Timeout | undefined;
   readonly #poll: NodeJS.Timeout;
 
-  constructor(files: readonly string[], onChange: () => void) {
+  /** `files`: as for `follow`. */
+  constructor(files: readonly string[] | ReadonlyMap<string, string>, onChange: () => void) {
     this.#onChange = onChange;
     this.follow(files);
     this.#poll = setInterval(() => this.#compare(), POLL_MS);
@@ -33,13 +34,19 @@ export class FileWatch {
 
   /**
    * Watches these files from now on. A file that does not exist yet is noticed when it appears; one that was
-   * followed already keeps its last signature, so that no change since is missed.
+   * followed already keeps its last signature, so that no change since is missed. A map has the signatures of the
+   * files (`signatureOf`) from before the caller read them, so that no change since then is missed either.
    */
-  follow(files: readonly string[]): void {
+  follow(files: readonly string[] | ReadonlyMap<string, string>): void {
     const before = this.#signatures;
-    const paths = files.map((file) => resolve(file));
-    this.#signatures = new Map(paths.map((path) => [path, before.get(path) ?? signatureOf(path)]));
+    const now = new Map<string, string>();
+    for (const [key, value] of files.entries()) {
+      const path = resolve(typeof key === "string" ? key : value);
+      now.set(path, before.get(path) ?? (typeof key === "string" ? value : signatureOf(path)));
+    }
+    this.#signatures = now;
     this.#watchDirectories();
+    this.#settle();
   }
 
   close(): void {
@@ -103,7 +110,12 @@ function directoriesOf(file: string): string[] {
   }
 }
 
-function signatureOf(file: string): string {
-  const stat = statSync(file, { bigint: true, throwIfNoEntry: false });
-  return stat === undefined ? "absent" : `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`;
+/** Another text for each change of the file. */
+export function signatureOf(file: string): string {
+  try {
+    const stat = statSync(file, { bigint: true, throwIfNoEntry: false });
+    return stat === undefined ? "absent" : `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`;
+  } catch {
+    return "out of reach";
+  }
 }

@@ -7,14 +7,7 @@ import type { UnixMs } from "../units.ts";
 import { formatAddress, formatPrefix } from "./address.ts";
 import { type AddressRange, joinRanges, prefixesOf, segmentsOf, wordsOf } from "./address-segments.ts";
 import { MAX_COMPARISON_STEPS } from "./constants.ts";
-import {
-  type Action,
-  firstLimits,
-  groupsByClient,
-  type Limits,
-  type PolicyDocument,
-  type PolicyRule,
-} from "./document.ts";
+import { type Action, firstLimits, type Limits, type PolicyDocument, type PolicyRule } from "./document.ts";
 import {
   allowedPorts,
   formatPorts,
@@ -24,7 +17,7 @@ import {
   portsWithout,
   protocolsNamed,
 } from "./port-set.ts";
-import { timeStateAt } from "./schedule.ts";
+import { RulesInForce } from "./rules-in-force.ts";
 import { ZgateError } from "../errors.ts";
 
 /** Every one of these destinations with every one of these ports. */
@@ -80,37 +73,22 @@ export function comparePolicies(
 
 class Views {
   readonly #document: PolicyDocument;
-  readonly #groups: ReturnType<typeof groupsByClient>;
-  readonly #at: UnixMs;
-  /** Rules of one owner that are in force. Shared by all members of a group. */
-  readonly #inForce = new Map<readonly PolicyRule[], readonly PolicyRule[]>();
+  readonly #inForce: RulesInForce;
 
   constructor(document: PolicyDocument, at: UnixMs) {
     this.#document = document;
-    this.#groups = groupsByClient(document);
-    this.#at = at;
+    this.#inForce = new RulesInForce(document, at);
   }
 
   /** Undefined when the client may not connect. */
   of(name: string): View | undefined {
-    const client = this.#document.clients.get(name);
-    if (client === undefined || !client.enabled) return undefined;
-    const owners = [client, ...(this.#groups.get(name) ?? []).filter(({ enabled }) => enabled)];
+    const owners = this.#inForce.owners(name);
+    if (owners.length === 0) return undefined;
     return {
-      rules: owners.flatMap(({ rules }) => this.#rulesInForce(rules)),
+      rules: owners.flatMap((owner) => this.#inForce.of(owner)),
       fallback: this.#document.defaultAction,
       limits: firstLimits(owners.map(({ limits }) => limits)),
     };
-  }
-
-  #rulesInForce(rules: readonly PolicyRule[]): readonly PolicyRule[] {
-    const known = this.#inForce.get(rules);
-    if (known !== undefined) return known;
-    const found = rules.filter(
-      ({ enabled, time }) => enabled && (time === undefined || timeStateAt(time, this.#at).active),
-    );
-    this.#inForce.set(rules, found);
-    return found;
   }
 }
 

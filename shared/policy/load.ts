@@ -5,23 +5,40 @@
 import { realpath, stat } from "node:fs/promises";
 import { dirname, isAbsolute, resolve } from "node:path";
 import { messageOf, ZgateError } from "../errors.ts";
+import { signatureOf } from "../host/file-watch.ts";
 import { type UnixMs, unixMs } from "../units.ts";
 import { readTextFile } from "../yaml/file.ts";
 import { entryOf, type YamlNode } from "../yaml/node.ts";
 import { parseYaml } from "../yaml/parse.ts";
 import { SourceText } from "../yaml/source.ts";
-import { type CompiledPolicy, compilePolicy } from "./compile.ts";
+import { compilePolicy } from "./compile.ts";
+import type { CompiledPolicy } from "./compiled-policy.ts";
 import { MAX_INCLUDE_DEPTH, MAX_POLICY_BYTES, MAX_POLICY_FILES } from "./constants.ts";
 import type { PolicyDocument } from "./document.ts";
 import { parsePolicyFiles, type PolicyFile } from "./parse.ts";
-import { PolicyError, type PolicyProblem } from "./problem.ts";
+import { type FilesRead, PolicyError, type PolicyProblem } from "./problem.ts";
 import { assertTests } from "./policy-tests.ts";
 
-export interface LoadedPolicy {
-  readonly policy: CompiledPolicy;
-  /** Every file that the policy consists of, absolute, the main one first: what to watch. */
-  readonly files: readonly string[];
+/** A policy as it was read. */
+export interface ReadPolicy {
   readonly document: PolicyDocument;
+  /** Every file that the policy consists of, the main one first: what to watch. */
+  readonly files: FilesRead;
+  /** What was read, to read it again when the files are others. */
+  readonly text: PolicyText;
+}
+
+export interface LoadedPolicy extends ReadPolicy {
+  readonly policy: CompiledPolicy;
+}
+
+/** The text of a file and of those that it includes, in memory that threads share. */
+export interface PolicyText {
+  /** As messages show its path. */
+  readonly file: string;
+  /** UTF-8. */
+  readonly bytes: Uint8Array<SharedArrayBuffer>;
+  readonly includes: readonly PolicyText[];
 }
 
 export interface LoadOptions {
@@ -34,22 +51,39 @@ export interface LoadOptions {
  * `ZG_POLICY_TESTS_FAILED` when it is right but its tests fail.
  */
 export async function loadPolicyFile(path: string, options: LoadOptions = {}): Promise<LoadedPolicy> {
-  const { document, files } = await readPolicyFile(path);
-  const policy = compilePolicy(document);
-  assertTests(document, policy, options.at ?? unixMs(Date.now()), files);
-  return { policy, files, document };
+  const read = await readPolicyFile(path);
+  const policy = compilePolicy(read.document);
+  assertTests(read.document, policy, options.at ?? unixMs(Date.now()), read.files);
+  return { ...read, policy };
 }
 
 /** Reads and checks a policy without compiling it or running its tests. Throws a `PolicyError`. */
-export async function readPolicyFile(path: string): Promise<{ document: PolicyDocument; files: readonly string[] }> {
+export async function readPolicyFile(path: string): Promise<ReadPolicy> {
   const reader = new PolicyReader();
   const main = await reader.readMain(path);
+  const { files } = reader;
   try {
-    return { document: parsePolicyFiles(main), files: reader.files };
+    return { document: parsePolicyFiles(main), files, text: textOf(main) };
   } catch (error) {
     if (!(error instanceof PolicyError)) throw error;
-    throw new PolicyError(error.code, error.problems, reader.files);
+    throw new PolicyError(error.code, error.problems, files);
   }
+}
+
+/** The document that was once made of this text. */
+export function rereadPolicy(text: PolicyText): PolicyDocument {
+  return parsePolicyFiles(fileOf(text));
+}
+
+function textOf({ source, includes = [] }: PolicyFile): PolicyText {
+  const bytes = new Uint8Array(new SharedArrayBuffer(Buffer.byteLength(source.text)));
+  new TextEncoder().encodeInto(source.text, bytes);
+  return { file: source.file, bytes, includes: includes.map(textOf) };
+}
+
+function fileOf({ file, bytes, includes }: PolicyText): PolicyFile {
+  const source = new SourceText(file, Buffer.from(bytes.buffer).toString());
+  return { source, ...parseYaml(source), includes: includes.map(fileOf) };
 }
 
 /** An `include` entry, or the main file, for which there is none. */
@@ -59,14 +93,14 @@ interface Reference {
 }
 
 class PolicyReader {
-  readonly files: string[] = [];
+  readonly files = new Map<string, string>();
   #bytesLeft = MAX_POLICY_BYTES;
   /** Real paths of the files that were read, and where each was asked for. */
   readonly #known = new Set<string>();
 
   async readMain(path: string): Promise<PolicyFile> {
     const absolute = resolve(path);
-    this.files.push(absolute);
+    this.files.set(absolute, signatureOf(absolute));
     try {
       this.#known.add(await realpath(absolute));
       return await this.#read(path, absolute, []);
@@ -102,8 +136,8 @@ class PolicyReader {
   ): Promise<PolicyFile | PolicyProblem> {
     const absolute = resolve(directory, value);
     const shown = isAbsolute(value) ? value : joinShown(source.file, value);
-    if (!this.files.includes(absolute)) this.files.push(absolute);
-    if (this.files.length > MAX_POLICY_FILES)
+    if (!this.files.has(absolute)) this.files.set(absolute, signatureOf(absolute));
+    if (this.files.size > MAX_POLICY_FILES)
       return source.problem(offset, `the policy has more than ${MAX_POLICY_FILES} files`);
     if (chain.length > MAX_INCLUDE_DEPTH)
       return source.problem(offset, `includes are nested more than ${MAX_INCLUDE_DEPTH} deep`);

@@ -86,7 +86,10 @@ export class CodeBuffer {
     return this.#numbers[at] ?? 0;
   }
 
-  finish(): Int32Array {
-    return this.#numbers.slice(0, this.#length);
+  /** What was written, in memory that threads share. */
+  finish(): Int32Array<SharedArrayBuffer> {
+    const code = new Int32Array(new SharedArrayBuffer(4 * this.#length));
+    code.set(this.#numbers.subarray(0, this.#length));
+    return code;
   }
 }

@@ -1,11 +1,11 @@
 /** The tests inside a policy: run against the compiled policy, failures as problems at their places. */
 import type { UnixMs } from "../units.ts";
 import { formatAddress } from "./address.ts";
-import type { CompiledPolicy, Verdict } from "./compile.ts";
+import type { CompiledPolicy, Verdict } from "./compiled-policy.ts";
 import { Complaint } from "./complaint.ts";
 import type { PolicyDocument, PolicyTest } from "./document.ts";
 import { formatProtocol } from "./port-selector.ts";
-import { PolicyError, type PolicyProblem } from "./problem.ts";
+import { type FilesRead, PolicyError, type PolicyProblem } from "./problem.ts";
 import { targetOf } from "./test-case.ts";
 
 export interface TestResult {
@@ -24,12 +24,7 @@ export function runTests(document: PolicyDocument, policy: CompiledPolicy, at: U
 }
 
 /** Throws `ZG_POLICY_TESTS_FAILED` with every failed test. */
-export function assertTests(
-  document: PolicyDocument,
-  policy: CompiledPolicy,
-  at: UnixMs,
-  files: readonly string[],
-): void {
+export function assertTests(document: PolicyDocument, policy: CompiledPolicy, at: UnixMs, files: FilesRead): void {
   const failed = runTests(document, policy, at).filter(({ passed }) => !passed);
   if (failed.length > 0) throw new PolicyError("ZG_POLICY_TESTS_FAILED", failed.map(problemOf), files);
 }

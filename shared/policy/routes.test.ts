@@ -7,11 +7,11 @@ import { formatAddress } from "./address.ts";
 import { compilePolicy } from "./compile.ts";
 import { parsePolicy } from "./parse.ts";
 import { policy, question } from "./policy-fixture.ts";
-import type { Route } from "./routes.ts";
+import { ClientRoutes, type Route } from "./routes.ts";
 
 function routesOf(rules: string, defaultAction = "deny"): string[] {
   const text = `version: "1.0"\ndefault_action: ${defaultAction}\nclients:\n  a:\n    rules:\n${rules}`;
-  const routes = compilePolicy(parsePolicy(text)).client("a")!.routes(unixMs(0));
+  const routes = new ClientRoutes(parsePolicy(text), unixMs(0)).of("a");
   return routes.map(
     ({ version, ipProtocol, start, end }) =>
       `${formatAddress(version, ...start)}-${formatAddress(version, ...end)} ${ipProtocol}`,
@@ -76,7 +76,7 @@ test("routes hold every flow that is allowed, and are ordered as RFC 9484 wants"
       const compiled = compilePolicy(document);
       for (const [name, flow, at] of questions) {
         const client = compiled.client(name)!;
-        const routes = client.routes(at);
+        const routes = new ClientRoutes(document, at).of(name);
         for (const [index, route] of routes.entries()) if (index > 0) assert.ok(isOrdered(routes[index - 1]!, route));
         if (client.judge(flow, at).action === "allow") assert.ok(routes.some((route) => holds(route, flow)));
       }

@@ -6,8 +6,10 @@
  * Ports are not looked at: an address is reachable when a packet to it may be allowed. It is left out only where
  * an earlier rule denies every protocol. The policy still judges each flow.
  */
+import type { UnixMs } from "../units.ts";
 import { type AddressWords, joinRanges, type Segment, segmentsOf, wordsOf } from "./address-segments.ts";
-import type { Action, PolicyRule } from "./document.ts";
+import type { Action, PolicyDocument, PolicyRule } from "./document.ts";
+import { RulesInForce } from "./rules-in-force.ts";
 
 /** Addresses `start` to `end`, both included. */
 export interface Route {
@@ -20,11 +22,32 @@ export interface Route {
 
 const EVERY_PROTOCOL = 0;
 
+/** What each client of a policy may reach at a time. Takes about a second for 100,000 rules. */
+export class ClientRoutes {
+  readonly #fallback: Action;
+  readonly #inForce: RulesInForce;
+
+  constructor(document: PolicyDocument, at: UnixMs) {
+    this.#fallback = document.defaultAction;
+    this.#inForce = new RulesInForce(document, at);
+  }
+
+  /** Nothing for who may not connect. Ordered as `routesOf` does it. */
+  of(client: string): Route[] {
+    const owners = this.#inForce.owners(client);
+    if (owners.length === 0) return [];
+    return routesOf(
+      owners.flatMap((owner) => this.#inForce.of(owner)),
+      this.#fallback,
+    );
+  }
+}
+
 /**
  * The routes of rules that are all in force, in the order in which they are tried; `fallback` is for what none
  * of them matches. Ascending by version, protocol and address; ranges of one protocol never touch.
  */
-export function routesOf(rules: readonly PolicyRule[], fallback: Action): Route[] {
+function routesOf(rules: readonly PolicyRule[], fallback: Action): Route[] {
   return [...routesOfVersion(rules, fallback, 4), ...routesOfVersion(rules, fallback, 6)];
 }
 
