@@ -16,11 +16,6 @@ export interface Attack {
   readonly counts?: Readonly<Record<string, number>>;
   /** UDP packets that came back through the tunnel, at least 1 or none. */
   readonly echoes?: "some" | "none";
-  /**
-   * How many times slower the neighbour's 99th percentile may become, where the three times of all others do not hold on
-   * a machine with two cores that is quiet without the attack.
-   */
-  readonly slower?: number;
 }
 
 /** What the process of an attack prints, as one line of JSON. */

@@ -5,6 +5,7 @@
 import { contentSha256 } from "../harness/content.ts";
 import type { Namespace } from "../harness/namespace.ts";
 import type { Service } from "../harness/process.ts";
+import { FIRST } from "./priority.ts";
 
 const PING_INTERVAL_S = 0.005;
 const DOWNLOAD_BYTES = 5_000_000;
@@ -27,11 +28,14 @@ export class Neighbour {
 
   /** Begins to watch, through the tunnel of the agent in `namespace`. */
   constructor(namespace: Namespace, host: string) {
-    this.#ping = namespace.spawn(["ping", "-n", "-i", `${PING_INTERVAL_S}`, host]);
+    this.#ping = namespace.spawn([...FIRST, "ping", "-n", "-i", `${PING_INTERVAL_S}`, host]);
     const url = `http://${host}/bytes/${DOWNLOAD_BYTES}`;
-    this.#download = namespace.check(["sh", "-c", `curl -sS -m 50 --limit-rate ${DOWNLOAD_RATE} ${url} | sha256sum`], {
-      timeoutMs: 60_000,
-    });
+    this.#download = namespace.check(
+      [...FIRST, "sh", "-c", `curl -sS -m 50 --limit-rate ${DOWNLOAD_RATE} ${url} | sha256sum`],
+      {
+        timeoutMs: 60_000,
+      },
+    );
     this.#download.catch(() => {}); // Told by `finish`.
   }
 

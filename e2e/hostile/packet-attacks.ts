@@ -1,6 +1,6 @@
 /** Well-framed packets that must not pass: a counter, never an end of the session. */
 import { ipv4, ipv6, udp } from "../../shared/packet/fixture.ts";
-import { RELAY, TARGET_A } from "../harness/topology.ts";
+import { RELAY, TARGET_B } from "../harness/topology.ts";
 import type { Attack } from "./attack.ts";
 import { sendBody } from "./hostile-session.ts";
 
@@ -47,22 +47,22 @@ function packets(name: string, { to, from, port = ECHO_PORT, dropped, echoes }: 
 }
 
 export const PACKET_ATTACKS: readonly Attack[] = [
-  packets("no attack: the echo service answers", { to: [TARGET_A.ipv4], echoes: "some" }),
+  packets("no attack: the echo service answers", { to: [TARGET_B.ipv4], echoes: "some" }),
   packets("the neighbour's address as source", {
     from: "10.77.0.2",
-    to: [TARGET_A.ipv4],
+    to: [TARGET_B.ipv4],
     dropped: "source-address",
     echoes: "none",
   }),
   packets("an address of the internet as source", {
     from: "203.0.113.9",
-    to: [TARGET_A.ipv4],
+    to: [TARGET_B.ipv4],
     dropped: "source-address",
     echoes: "none",
   }),
   packets("the target's own address as source", {
-    from: TARGET_A.ipv6,
-    to: [TARGET_A.ipv6],
+    from: TARGET_B.ipv6,
+    to: [TARGET_B.ipv6],
     dropped: "source-address",
     echoes: "none",
   }),

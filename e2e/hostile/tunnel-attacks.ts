@@ -6,7 +6,7 @@ import { encodeCapsule } from "../../shared/tunnel/capsule.ts";
 import { CAPSULE_ADDRESS_REQUEST, MAX_CAPSULE_VALUE } from "../../shared/tunnel/constants.ts";
 import { lanePath } from "../../shared/tunnel/request-path.ts";
 import { Http3Connection } from "../../shared/http3/connection.ts";
-import { TARGET_A } from "../harness/topology.ts";
+import { TARGET_B } from "../harness/topology.ts";
 import type { Attack } from "./attack.ts";
 import { connectFields, sendBody } from "./hostile-session.ts";
 
@@ -49,7 +49,7 @@ function lie(name: string, fields: Partial<VnetHeader>): Attack {
     run: async (peer) => {
       const session = await peer.session({ offload: "gso" });
       const stream = await session.lane();
-      const packet = ipv4({ src: session.ipv4, dst: TARGET_A.ipv4, payload: udp(4000, 7, new Uint8Array(64)) });
+      const packet = ipv4({ src: session.ipv4, dst: TARGET_B.ipv4, payload: udp(4000, 7, new Uint8Array(64)) });
       const header = new Uint8Array(VNET_HEADER);
       Object.assign(new VnetHeader(), fields).write(header, 0);
       await sendBody(stream, session.frame(packet, header));
