@@ -15,7 +15,7 @@ import { type ChainHead, EMPTY_CHAIN, link } from "./audit-chain.ts";
 import { AuditEncoder, isoTime } from "./audit-encoder.ts";
 import { type AuditFileStart, openAuditFile } from "./audit-file.ts";
 import { RecordLimiter } from "./audit-limiter.ts";
-import { LineQueue } from "./audit-queue.ts";
+import { LineQueue } from "../shared/line-queue.ts";
 import type { AuditType, BodyOf } from "./audit-record.ts";
 import { openStdout } from "./audit-stdout.ts";
 import { AuditWriter } from "./audit-writer.ts";

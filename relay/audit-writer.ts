@@ -8,7 +8,7 @@
  * Nothing here blocks the caller: a line that the sink does not take waits in the bounded queue.
  */
 import { messageOf } from "../shared/errors.ts";
-import type { LineQueue } from "./audit-queue.ts";
+import type { LineQueue } from "../shared/line-queue.ts";
 import type { AuditSink } from "./audit-sink.ts";
 import { AUDIT_RETRY_MS, AUDIT_STALL_MS } from "./constants.ts";
 

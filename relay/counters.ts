@@ -185,6 +185,12 @@ export const FAMILIES = {
     label: "outcome",
     names: ["issued", "refused", "failed"],
   },
+  logLines: {
+    metric: "zgate_log_lines_lost_total",
+    help: "Lines of the relay's own log that are lost",
+    label: "reason",
+    names: ["slow-reader"],
+  },
   policyReloads: {
     metric: "zgate_policy_reloads_total",
     help: "Attempts to load the policy again",

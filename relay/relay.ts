@@ -14,7 +14,7 @@ import type { RelayConfig } from "../shared/config/relay-options.ts";
 import { messageOf } from "../shared/errors.ts";
 import { FileWatch } from "../shared/host/file-watch.ts";
 import { stopSignal } from "../shared/host/stop-signal.ts";
-import { createLogger } from "../shared/logging.ts";
+import { createLogger, lostLogLines } from "../shared/logging.ts";
 import { openQuicEndpoint } from "../shared/native/addon.ts";
 import type { HandshakeRefusal, QuicEndpoint, TlsMaterial } from "../shared/native/quic.ts";
 import { tlsRefusal } from "../shared/native/tls-refusal.ts";
@@ -191,6 +191,8 @@ class Relay {
       sessions.forgetBudgets(nowMs);
       this.#countDevice(tun.stats(), device.cut);
       this.#countHandshakes();
+      const lost = COUNTER.logLines["slow-reader"];
+      counters.add(lost, lostLogLines() - counters.get(lost));
       sessions.endExpired(unixMs(Date.now()));
       leases.save();
     });

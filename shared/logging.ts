@@ -4,6 +4,7 @@
  */
 import { pino } from "pino";
 import type { DestinationStream, Logger } from "pino";
+import { stderrLog } from "./log-stderr.ts";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -20,10 +21,23 @@ export interface LogOptions {
 const SECRET_FIELDS = ["key", "keyPem", "privateKey", "privateKeyPem", "passphrase", "password", "token", "secret"];
 
 /**
- * A pino logger. Lines are written synchronously: a log line that a crash swallows would be the one that is needed,
- * and nothing logs per packet.
+ * A pino logger. A line is handed to the kernel before the call returns, unless the reader of standard error is slow:
+ * then lines wait, and beyond a bound they are lost and counted (`log-writer.ts`).
  */
 export function createLogger(options: LogOptions): Logger {
+  if (options.destination !== undefined) return loggerTo(options, options.destination);
+  const writer = stderrLog();
+  const logger = loggerTo(options, writer);
+  writer.onLost = (lines) => logger.error({ lines }, "log lines were lost: whoever reads this log is too slow");
+  return logger;
+}
+
+/** Lines that standard error did not take in time and that are lost, since the process began. */
+export function lostLogLines(): number {
+  return stderrLog().lost;
+}
+
+function loggerTo(options: LogOptions, destination: DestinationStream): Logger {
   return pino(
     {
       name: options.name,
@@ -34,6 +48,6 @@ export function createLogger(options: LogOptions): Logger {
       redact: { paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`]), censor: "[secret]" },
       serializers: { err: pino.stdSerializers.err },
     },
-    options.destination ?? pino.destination({ dest: process.stderr.fd, sync: true }),
+    destination,
   );
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { LineQueue } from "./audit-queue.ts";
+import { LineQueue } from "./line-queue.ts";
 
 test("whole lines are batched up to the limit, and a long one comes alone", () => {
   const queue = new LineQueue(100);
