@@ -111,10 +111,10 @@ export class Uplink {
           continue;
         }
       }
-      if (runTo > runFrom) device.write(slab, runFrom, runTo, vnet, queue);
+      if (runTo > runFrom) reader.cutPackets += device.write(slab, runFrom, runTo, vnet, queue);
       runFrom = runTo = reader.to;
     }
-    if (runTo > runFrom) device.write(slab, runFrom, runTo, vnet, queue);
+    if (runTo > runFrom) reader.cutPackets += device.write(slab, runFrom, runTo, vnet, queue);
   }
 
   #parse(session: Session, slab: Uint8Array, from: number, to: number): boolean {

@@ -46,6 +46,8 @@ export const LANE_BACKLOG_BYTES = SLAB_HEADROOM + SLAB_BYTES;
 export const TURN_BYTES = 512 * 1024;
 /** A frame, and a read, counts for so many bytes at least, because small ones cost as much as larger ones: 64 frames a turn. */
 export const FRAME_WORK_BYTES = 8 * 1024;
+/** So many packets of super-packets that have to be cut cost as much as a frame: two microseconds each. */
+export const CUT_PACKETS_PER_FRAME = 4;
 /** A turn that was not used up is followed by a new one after so long, milliseconds. */
 export const TURN_MS = 1;
 /**

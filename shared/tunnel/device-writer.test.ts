@@ -38,16 +38,17 @@ const never = (): void => assert.fail("nothing was to be refused");
 const isSuperPacket = (frame: Uint8Array): boolean => frame[1] !== 0;
 const single = plain(packetsOf(udp4)[3]!);
 
-function write(writer: DeviceWriter, frames: readonly Uint8Array[], vnet = true): void {
+/** Returns the packets that super-packets were cut into. */
+function write(writer: DeviceWriter, frames: readonly Uint8Array[], vnet = true): number {
   const slab = framed(frames);
-  writer.write(slab, 0, slab.length, vnet);
+  return writer.write(slab, 0, slab.length, vnet);
 }
 
 test("frames of kinds that the device has are written as they are, in one call", () => {
   const tun = new FakeTun("offload");
   const writer = new DeviceWriter(tun, never);
   const frames = [single, superFrame(tcp4), superFrame(tcp6), superFrame(udp4), superFrame(udp6), single];
-  write(writer, frames);
+  assert.equal(write(writer, frames), 0);
   assert.deepEqual(tun.written, frames);
   assert.deepEqual(tun.writes, [6]);
   assert.deepEqual(writer.cut, { lacking: 0, refused: 0 });
@@ -65,7 +66,8 @@ describe("a kind that the device lacks is cut, in its place", () => {
       const tun = new FakeTun("offload", lacking);
       const writer = new DeviceWriter(tun, never);
       const all = [...cut, ...whole, ...cut];
-      write(writer, [single, ...all.map((flow) => superFrame(flow)), single]);
+      const cutInto = write(writer, [single, ...all.map((flow) => superFrame(flow)), single]);
+      assert.equal(cutInto, 2 * cut.length * PIECES);
       const expected = all.flatMap((flow) => (cut.includes(flow) ? cutFrames(flow) : [superFrame(flow)]));
       assert.deepEqual(tun.written, [single, ...expected, single]);
       assert.deepEqual(writer.cut, { lacking: 2 * cut.length, refused: 0 });

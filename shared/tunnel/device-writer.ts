@@ -14,7 +14,7 @@ import { Coalescer } from "../packet/coalesce.ts";
 import { PacketView } from "../packet/view.ts";
 import { GSO_ECN, GSO_NONE, GSO_TCPV4, GSO_TCPV6, VNET_HEADER } from "../packet/vnet-header.ts";
 import { FRAME_HEADER, SLAB_HEADROOM } from "./constants.ts";
-import { frameEnd } from "./frame.ts";
+import { countFrames, frameEnd } from "./frame.ts";
 import { FrameSegmenter } from "./frame-segmenter.ts";
 import { newSlab } from "./slab.ts";
 
@@ -36,6 +36,7 @@ export class DeviceWriter {
   #cutter: { readonly view: PacketView; readonly segmenter: FrameSegmenter } | undefined;
   #lacking = 0;
   #refused = 0;
+  #cutPackets = 0;
   readonly #onFirstRefusal: () => void;
 
   constructor(tun: Tun, onFirstRefusal: () => void) {
@@ -54,10 +55,11 @@ export class DeviceWriter {
 
   /**
    * Writes the whole frames `slab[from, to)`. `vnet`: they have a `virtio_net_hdr`, as those of the device. `queue`: as
-   * in `Tun.write`.
+   * in `Tun.write`. Returns the packets that super-packets were cut into.
    */
-  write(slab: Uint8Array, from: number, to: number, vnet: boolean, queue = 0): void {
+  write(slab: Uint8Array, from: number, to: number, vnet: boolean, queue = 0): number {
     const out = this.#out;
+    this.#cutPackets = 0;
     if (out === undefined) {
       this.#tun.write(slab, from, to, queue);
     } else if (vnet) {
@@ -69,6 +71,7 @@ export class DeviceWriter {
         this.#writeTaken(out, SLAB_HEADROOM, end, queue);
       }
     }
+    return this.#cutPackets;
   }
 
   /** Frames of kinds that the device has. */
@@ -120,6 +123,7 @@ export class DeviceWriter {
     if (view.parse(slab, header + VNET_HEADER, end)) {
       segmenter.clear();
       segmenter.add(view, slab, header);
+      this.#cutPackets += countFrames(segmenter.slab, SLAB_HEADROOM, segmenter.end);
       this.#tun.write(segmenter.slab, SLAB_HEADROOM, segmenter.end, queue);
     }
     return end;

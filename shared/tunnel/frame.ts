@@ -27,6 +27,8 @@ export class FrameReader {
   fault: string | undefined;
   /** Whole frames since `load`. */
   count = 0;
+  /** Packets that super-packets were cut into since `load`, as whoever takes the frames says. */
+  cutPackets = 0;
 
   readonly #maxLength: number;
   #slab: Uint8Array = EMPTY;
@@ -63,6 +65,7 @@ export class FrameReader {
     this.#at = at;
     this.#end = at;
     this.count = 0;
+    this.cutPackets = 0;
     copyBytes(this.#kept, 0, this.#keptLength, slab, at);
     return at + this.#keptLength;
   }

@@ -9,6 +9,7 @@
  */
 import { READ_RESET } from "../native/quic.ts";
 import {
+  CUT_PACKETS_PER_FRAME,
   FIRST_READ_BYTES,
   FRAME_WORK_BYTES,
   LEAST_READ_BYTES,
@@ -118,8 +119,12 @@ export class LanePump {
         sink.broken(reader.fault);
         return;
       }
-      turns.spent += Math.max(taken, (1 + reader.count) * FRAME_WORK_BYTES);
-      lane.reach = Math.min(Math.max(reader.holdsFrame ? taken : 2 * lane.reach, LEAST_READ_BYTES), SLAB_BYTES);
+      const frames = 1 + reader.count + reader.cutPackets / CUT_PACKETS_PER_FRAME;
+      const work = Math.max(taken, frames * FRAME_WORK_BYTES);
+      turns.spent += work;
+      const next = reader.holdsFrame ? taken : 2 * lane.reach;
+      const fitting = reader.cutPackets === 0 ? next : Math.min(next, Math.floor((taken * TURN_BYTES) / work));
+      lane.reach = Math.min(Math.max(fitting, LEAST_READ_BYTES), SLAB_BYTES);
     }
     this.#wait(lane);
   }

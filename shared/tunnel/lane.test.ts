@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { READ_END, READ_RESET, WRITE_CLOSED } from "../native/quic.ts";
 import {
+  CUT_PACKETS_PER_FRAME,
   FRAME_WORK_BYTES,
   LANE_BACKLOG_BYTES,
   MAX_FRAME_LENGTH,
@@ -270,6 +271,27 @@ test("small frames are taken in many turns, also behind large ones that made the
   );
   assert.ok(turns > small / TURN_FRAMES, `${turns} turns`);
   assert.deepEqual(greedy.ends, []);
+});
+
+test("a turn is short also where super-packets have to be cut", async () => {
+  let cut = 0;
+  const [pieces, count] = [64, 400];
+  const source = new Source();
+  source.give(Buffer.concat(Array<Uint8Array>(count).fill(frame(...new Uint8Array(3_000)))));
+  const frames = (_slab: Uint8Array, _from: number, reader: FrameReader): void => {
+    reader.skip();
+    reader.cutPackets += pieces * reader.count;
+    cut += pieces * reader.count;
+  };
+  new LanePump(() => 0).attach(source, MAX_FRAME_LENGTH, { ...collect().sink, frames });
+  let most = 0;
+  for (let before = -1; before < cut;) {
+    before = cut;
+    await settled();
+    most = Math.max(most, cut - before);
+  }
+  assert.equal(cut, pieces * count);
+  assert.ok(most <= 2 * TURN_FRAMES * CUT_PACKETS_PER_FRAME, `${most} packets`);
 });
 
 test("frames that wait are handed on before the end of their lane is", async () => {
