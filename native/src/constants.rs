@@ -79,6 +79,9 @@ pub const BUSY_BYTES: usize = 16 << 10;
 pub const BUSY_TURNS: u32 = 64;
 pub const QUIET_LOOKS: u32 = 16;
 
+/// Datagrams that one system call takes while the event loop drives: one, and room that shows that it was the last.
+pub const QUIET_DATAGRAMS: usize = 2;
+
 // --- Work and waiting -----------------------------------------------------------------------------------
 
 /// Chunks that one call takes from a QUIC stream: about 45 KB of MTU-size packets under one lock.

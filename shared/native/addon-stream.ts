@@ -2,7 +2,7 @@
  * A QUIC stream on the Rust addon. A stream stands in `armed` only while somebody waits for one of its
  * edges, so a stream that is dropped is collected.
  */
-import { EDGE_READABLE, EDGE_WRITABLE } from "./binding.ts";
+import { EDGE_READABLE, EDGE_WRITABLE, READ_ARMED } from "./binding.ts";
 import type { NativeStream } from "./binding.ts";
 import { run } from "./handler.ts";
 import { calling, translated } from "./native-error.ts";
@@ -20,6 +20,8 @@ export class AddonStream implements QuicStream {
   readonly #token: number;
   readonly #armed: Map<number, Armed>;
   #waiting = 0;
+  /** A read returned 0: the edge is the caller's, too. */
+  #asked = false;
   /** Edges that found no handler: handed over when one is set. */
   #missed = 0;
   #onReadable: (() => void) | undefined;
@@ -44,10 +46,15 @@ export class AddonStream implements QuicStream {
   read(slab: Uint8Array, from: number, to: number): number {
     try {
       // Armed: the edge will tell.
-      if ((this.#waiting & EDGE_READABLE) !== 0) return 0;
+      if ((this.#waiting & EDGE_READABLE) !== 0) {
+        if (from < to) this.#asked = true;
+        return 0;
+      }
       const count = this.#native.read(slab, from, to);
-      if (count === 0 && from < to) this.#wait(EDGE_READABLE);
-      return count;
+      if (count < READ_ARMED) return count;
+      this.#wait(EDGE_READABLE);
+      this.#asked = count === READ_ARMED;
+      return count - READ_ARMED;
     } catch (thrown) {
       throw translated(thrown);
     }
@@ -109,7 +116,10 @@ export class AddonStream implements QuicStream {
   edge(bits: number): void {
     this.#waiting &= ~bits;
     if (this.#waiting === 0) this.#armed.delete(this.#token);
-    this.#fire(bits);
+    if ((bits & EDGE_WRITABLE) !== 0) this.#fire(EDGE_WRITABLE);
+    if ((bits & EDGE_READABLE) === 0 || !this.#asked) return;
+    this.#asked = false;
+    this.#fire(EDGE_READABLE);
   }
 
   #wait(bit: number): void {

@@ -11,6 +11,8 @@ import type { OffloadFinding, TunFeatures, TunStats } from "./tun.ts";
  */
 export const EDGE_READABLE = 1;
 export const EDGE_WRITABLE = 2;
+/** In the result of a stream's `read`: the queue is empty now, and an edge will come (`native/src/quic/receive.rs`). */
+export const READ_ARMED = 2 ** 30;
 /** In the result of `drain`: notices wait (`native/src/quic/endpoint.rs`). */
 export const NOTICES_WAIT = 2 ** 31;
 

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::constants::QUIET_DATAGRAMS;
 use crate::executor::Executor;
 use crate::executor::reactor::Interest;
 use crate::quic::lib_alias::{AsyncUdpSocket, UdpPoller, udp};
@@ -59,6 +60,9 @@ impl AsyncUdpSocket for Socket {
         buffers: &mut [IoSliceMut<'_>],
         meta: &mut [udp::RecvMeta],
     ) -> Poll<io::Result<usize>> {
+        // A quiet tunnel has one datagram at a time, and each buffer costs the caches its headers.
+        let most = if self.executor.is_quiet() { QUIET_DATAGRAMS } else { buffers.len() };
+        let buffers = &mut buffers[..most];
         while self.interest.is_readable() {
             match self.state.recv((&self.socket).into(), buffers, meta) {
                 Ok(count) => {

@@ -143,6 +143,11 @@ impl Executor {
         Hold(Arc::clone(self))
     }
 
+    /// Whether the event loop drives.
+    pub fn is_quiet(&self) -> bool {
+        self.shift.is_event_loops()
+    }
+
     /// Ends `run` after the poll that is running.
     pub fn end(&self) {
         self.ended.store(true, Ordering::Release);
