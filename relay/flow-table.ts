@@ -3,10 +3,10 @@
  *
  *   packet ▸ key ▸ hash ▸ index (open addressing, linear probing) ▸ slot ▸ columns of numbers
  *
- * Finding, counting, and adding to a table that need not grow allocate nothing. The table grows from a few
- * flows to `MAX_SESSION_FLOWS` as far as the budget of the process lets it; then a new flow takes the place
- * of an idle one of the same session, found by the clock (second chance): a flow with a packet since the hand
- * came by is passed over.
+ * Finding, counting, and adding to a table that need not grow allocate nothing. The table has room from the
+ * first flow on, and grows to `MAX_SESSION_FLOWS` as far as the budget of the process lets it; then a new flow
+ * takes the place of an idle one of the same session, found by the clock (second chance): a flow with a packet
+ * since the hand came by is passed over.
  *
  * A probe is never longer than `MAX_PROBES`: whoever makes flows that collide evicts his own and costs no time.
  */
@@ -49,19 +49,26 @@ const FIN_DOWN = 2;
 const RESET = 4;
 const CLOSING = FIN_UP | FIN_DOWN | RESET;
 
+/** The key at hand, of any table: each call makes its own. */
+const currentKey = new Int32Array(KEY_WORDS);
+
+/** Of a table without flows; nothing is ever written to them. */
+const NO_COLUMNS = new FlowColumns(0);
+const NO_INDEX = new Int32Array(1);
+const NO_SLOTS = new Int32Array(0);
+
 export class FlowTable {
   /** Told of a flow that ends because a new one takes its place. */
   onEvicted: FlowEnd | undefined;
 
   readonly #budget: FlowBudget;
   readonly #seed: number;
-  readonly #key = new Int32Array(KEY_WORDS);
   /** Slot + 1 at the position that a key hashes to or behind it; 0 is free. Twice as long as the columns. */
-  #index = new Int32Array(2 * FIRST_FLOWS);
-  #columns = new FlowColumns(FIRST_FLOWS);
+  #index = NO_INDEX;
+  #columns = NO_COLUMNS;
   /** Slots under this were used before; those of them that are free are in `#free`. */
   #used = 0;
-  #free = new Int32Array(FIRST_FLOWS);
+  #free = NO_SLOTS;
   #freeCount = 0;
   #hand = 0;
   /** Slots below it were ended by `clear`. */
@@ -82,13 +89,13 @@ export class FlowTable {
 
   /** The slot of the flow of a packet from the client; -1 when it is new. */
   find(packet: FlowSource): number {
-    putKey(this.#key, packet);
+    putKey(currentKey, packet);
     return this.#probe();
   }
 
   /** The slot of the flow that a packet to the client answers; -1 when it answers none. */
   findReply(packet: FlowSource): number {
-    putReplyKey(this.#key, packet);
+    putReplyKey(currentKey, packet);
     return this.#probe();
   }
 
@@ -98,11 +105,11 @@ export class FlowTable {
    */
   insert(packet: FlowSource, verdict: number, nowMs: number): number {
     if (this.size === this.#columns.capacity && !this.#grow()) this.#evict(this.#idlest());
-    putKey(this.#key, packet);
+    putKey(currentKey, packet);
     const position = this.#freePosition();
     const slot = this.#freeCount > 0 ? this.#free[--this.#freeCount]! : this.#used++;
     this.#index[position] = slot + 1;
-    this.#columns.start(slot, this.#key, verdict, nowMs);
+    this.#columns.start(slot, currentKey, verdict, nowMs);
     return slot;
   }
 
@@ -172,7 +179,7 @@ export class FlowTable {
 
   /** Ends a flow. */
   remove(slot: number): void {
-    this.#columns.copyKey(slot, this.#key);
+    this.#columns.copyKey(slot, currentKey);
     this.#unlink(this.#positionOf(slot));
     this.#release(slot);
   }
@@ -202,10 +209,10 @@ export class FlowTable {
     }
     this.#cleared = 0;
     this.#judged = Infinity;
-    this.#budget.giveBack(this.#columns.capacity - FIRST_FLOWS);
-    this.#columns = new FlowColumns(FIRST_FLOWS);
-    this.#index = new Int32Array(2 * FIRST_FLOWS);
-    this.#free = new Int32Array(FIRST_FLOWS);
+    this.#budget.giveBack(Math.max(this.#columns.capacity - FIRST_FLOWS, 0));
+    this.#columns = NO_COLUMNS;
+    this.#index = NO_INDEX;
+    this.#free = NO_SLOTS;
     this.#used = 0;
     this.#freeCount = 0;
     this.#hand = 0;
@@ -217,28 +224,28 @@ export class FlowTable {
     this.#columns.states[slot] = this.#columns.states[slot]! | bits;
   }
 
-  /** The slot of the flow whose key is in `#key`. */
+  /** The slot of the flow whose key is in `currentKey`. */
   #probe(): number {
     const index = this.#index;
     const keys = this.#columns.keys;
     const mask = index.length - 1;
-    let position = hashKey(this.#key, this.#seed) & mask;
+    let position = hashKey(currentKey, this.#seed) & mask;
     for (let probes = 0; probes < MAX_PROBES; probes++) {
       const entry = index[position]!;
       if (entry === 0) return -1;
-      if (isKeyAt(this.#key, keys, (entry - 1) * KEY_WORDS)) return entry - 1;
+      if (isKeyAt(currentKey, keys, (entry - 1) * KEY_WORDS)) return entry - 1;
       position = (position + 1) & mask;
     }
     return -1;
   }
 
   /**
-   * A free position for the key in `#key`. When all that a probe would look at are taken, the flow at the
+   * A free position for the key in `currentKey`. When all that a probe would look at are taken, the flow at the
    * first of them ends: the newcomer stands where it stood, so every other flow is still found.
    */
   #freePosition(): number {
     const mask = this.#index.length - 1;
-    const home = hashKey(this.#key, this.#seed) & mask;
+    const home = hashKey(currentKey, this.#seed) & mask;
     for (let probes = 0; probes < MAX_PROBES; probes++) {
       const position = (home + probes) & mask;
       if (this.#index[position] === 0) return position;
@@ -249,10 +256,10 @@ export class FlowTable {
     return home;
   }
 
-  /** Where the index has `slot`, whose key is in `#key`. */
+  /** Where the index has `slot`, whose key is in `currentKey`. */
   #positionOf(slot: number): number {
     const mask = this.#index.length - 1;
-    let position = hashKey(this.#key, this.#seed) & mask;
+    let position = hashKey(currentKey, this.#seed) & mask;
     while (this.#index[position] !== slot + 1) position = (position + 1) & mask;
     return position;
   }
@@ -263,8 +270,8 @@ export class FlowTable {
     const mask = index.length - 1;
     let hole = position;
     for (let next = (hole + 1) & mask; index[next] !== 0; next = (next + 1) & mask) {
-      this.#columns.copyKey(index[next]! - 1, this.#key);
-      const home = hashKey(this.#key, this.#seed) & mask;
+      this.#columns.copyKey(index[next]! - 1, currentKey);
+      const home = hashKey(currentKey, this.#seed) & mask;
       if (((next - home) & mask) < ((next - hole) & mask)) continue;
       index[hole] = index[next]!;
       hole = next;
@@ -294,15 +301,16 @@ export class FlowTable {
     return slot;
   }
 
-  /** Doubles the table. False when it is as large as it may be. */
+  /** Makes the first room, for which no budget is asked, or doubles it. False when it is as large as it may be. */
   #grow(): boolean {
     const { capacity } = this.#columns;
-    if (2 * capacity > MAX_SESSION_FLOWS || !this.#budget.take(capacity)) return false;
-    this.#columns = this.#columns.grown(2 * capacity);
-    this.#free = new Int32Array(2 * capacity);
-    this.#index = new Int32Array(4 * capacity);
+    const larger = capacity === 0 ? FIRST_FLOWS : 2 * capacity;
+    if (larger > MAX_SESSION_FLOWS || !this.#budget.take(capacity)) return false;
+    this.#columns = this.#columns.grown(larger);
+    this.#free = new Int32Array(larger);
+    this.#index = new Int32Array(2 * larger);
     for (let slot = 0; slot < capacity; slot++) {
-      this.#columns.copyKey(slot, this.#key);
+      this.#columns.copyKey(slot, currentKey);
       this.#index[this.#freePosition()] = slot + 1;
     }
     return true;

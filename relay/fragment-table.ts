@@ -12,18 +12,22 @@ const KEY_WORDS = 10;
 /** The family and protocol of a key for IPv4, without the protocol. */
 const IPV4_KIND = 0x100;
 
+interface Entries {
+  readonly keys: Uint32Array;
+  readonly slots: Int32Array;
+  readonly seenMs: Float64Array;
+}
+
 export class FragmentTable {
-  /** The key of each entry. */
-  readonly #keys = new Uint32Array(FRAGMENT_ENTRIES * KEY_WORDS);
-  readonly #slots = new Int32Array(FRAGMENT_ENTRIES).fill(-1);
-  readonly #seenMs = new Float64Array(FRAGMENT_ENTRIES);
+  /** From the first fragment on: most sessions never have one. */
+  #entries: Entries | undefined;
   #next = 0;
 
   /** The first fragment in `view` belongs to the flow in `slot`. */
   remember(view: PacketView, slot: number, nowMs: number): void {
     const entry = this.#next;
     this.#next = (entry + 1) % FRAGMENT_ENTRIES;
-    const keys = this.#keys;
+    const { keys, slots, seenMs } = (this.#entries ??= newEntries());
     const at = entry * KEY_WORDS;
     keys[at] = view.src0;
     keys[at + 1] = view.src1;
@@ -35,13 +39,14 @@ export class FragmentTable {
     keys[at + 7] = view.dst3;
     keys[at + 8] = view.fragmentId;
     keys[at + 9] = kindOf(view);
-    this.#slots[entry] = slot;
-    this.#seenMs[entry] = nowMs;
+    slots[entry] = slot;
+    seenMs[entry] = nowMs;
   }
 
   /** The flow of the later fragment in `view`: that of the newest first one; -1 when there was none lately. */
   find(view: PacketView, nowMs: number): number {
-    const keys = this.#keys;
+    if (this.#entries === undefined) return -1;
+    const { keys, slots, seenMs } = this.#entries;
     const kind = kindOf(view);
     for (let age = 1; age <= FRAGMENT_ENTRIES; age++) {
       const entry = (this.#next + FRAGMENT_ENTRIES - age) % FRAGMENT_ENTRIES;
@@ -58,7 +63,7 @@ export class FragmentTable {
         keys[at + 1] === view.src1 &&
         keys[at] === view.src0
       ) {
-        return nowMs - this.#seenMs[entry]! < FRAGMENT_MS ? this.#slots[entry]! : -1;
+        return nowMs - seenMs[entry]! < FRAGMENT_MS ? slots[entry]! : -1;
       }
     }
     return -1;
@@ -66,10 +71,20 @@ export class FragmentTable {
 
   /** The flow in `slot` is gone: its fragments are orphans. */
   forget(slot: number): void {
+    if (this.#entries === undefined) return;
+    const { slots } = this.#entries;
     for (let entry = 0; entry < FRAGMENT_ENTRIES; entry++) {
-      if (this.#slots[entry] === slot) this.#slots[entry] = -1;
+      if (slots[entry] === slot) slots[entry] = -1;
     }
   }
+}
+
+function newEntries(): Entries {
+  return {
+    keys: new Uint32Array(FRAGMENT_ENTRIES * KEY_WORDS),
+    slots: new Int32Array(FRAGMENT_ENTRIES).fill(-1),
+    seenMs: new Float64Array(FRAGMENT_ENTRIES),
+  };
 }
 
 /** An identification is unique for one protocol in IPv4 (RFC 6864 section 4), for all in IPv6 (RFC 8200 section 4.5). */
