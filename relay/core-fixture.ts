@@ -85,6 +85,8 @@ export class RelayCore {
   readonly sessions: SessionRegistry;
   readonly acceptor: Acceptor;
   readonly auditSink = new MemorySink();
+  /** Told when another policy is in force and the sessions know. */
+  onSwap: (() => void) | undefined;
   readonly #folder: string;
   readonly #auditLog: AuditLog;
   readonly #clients: Client[] = [];
@@ -128,7 +130,10 @@ export class RelayCore {
     const path = join(folder, "policy.yaml");
     writeFileSync(path, policyText(options.policy));
     const built: { core?: RelayCore } = {};
-    const onSwap = (): void => built.core?.sessions.policyChanged();
+    const onSwap = (): void => {
+      built.core?.sessions.policyChanged();
+      built.core?.onSwap?.();
+    };
     const live = await LivePolicy.open(path, thread, { onSwap, onReload: () => {} });
     return (built.core = new RelayCore(options, folder, live));
   }

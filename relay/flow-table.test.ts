@@ -156,6 +156,30 @@ describe("FlowTable", () => {
     assert.equal(flows.verdict(slot), 2);
   });
 
+  test("flows in doubt are visited once, so many at a time as are asked for, and new ones among them", () => {
+    const flows = table();
+    const slots = Array.from({ length: 10 }, (_, port) => flows.insert(up(port), 1, 0));
+    assert.ok(slots.every((slot) => flows.isJudged(slot)));
+    flows.doubt();
+    assert.ok(slots.every((slot) => !flows.isJudged(slot)));
+    flows.remove(slots[5]!);
+    const visited: number[] = [];
+    const sweep = (limit: number): number => flows.sweep((slot) => void visited.push(slot), limit);
+    assert.equal(sweep(4), 4);
+    assert.deepEqual([flows.isJudged(slots[3]!), flows.isJudged(slots[4]!)], [true, false]);
+    const late = flows.insert(up(99), 1, 0);
+    assert.equal(sweep(100), 6);
+    assert.deepEqual(visited, [0, 1, 2, 3, 4, late, 6, 7, 8, 9]);
+    assert.equal(sweep(100), 0);
+    assert.ok(flows.isJudged(flows.insert(up(100), 1, 0)));
+  });
+
+  test("an empty table has nothing in doubt", () => {
+    const flows = table();
+    flows.doubt();
+    assert.ok(flows.isJudged(flows.insert(up(1), 1, 0)));
+  });
+
   const lives: {
     name: string;
     packet: PacketView;

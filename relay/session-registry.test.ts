@@ -15,17 +15,25 @@ import {
   CLOSE_CODE,
 } from "../shared/tunnel/constants.ts";
 import { decodeRouteAdvertisement } from "../shared/tunnel/route-capsule.ts";
+import { PacketView } from "../shared/packet/view.ts";
 import { unixMs } from "../shared/units.ts";
 import type { Client } from "./client-fixture.ts";
-import { CONTROL_MESSAGES_BURST } from "./constants.ts";
+import { CONTROL_MESSAGES_BURST, FLOWS_JUDGED_A_TURN } from "./constants.ts";
 import { FIRST, RelayCore, SECOND, until } from "./core-fixture.ts";
 import type { CoreOptions } from "./core-fixture.ts";
+import { isAllowed } from "./flow-verdict.ts";
 import type { EndReason } from "./session.ts";
 
 const rule = (...destinations: readonly string[]): string =>
   `rules: [{ id: r, type: ip_cidr, action: allow, destinations: [${destinations.map((d) => `'${d}'`).join(", ")}] }]`;
 const policyOf = (...destinations: readonly string[]): string =>
   `clients: { a: { ${rule(...destinations)} }, b: { ${rule(...destinations)} } }`;
+
+function viewOf(packet: Uint8Array): PacketView {
+  const view = new PacketView();
+  assert.ok(view.parse(packet, 0, packet.length));
+  return view;
+}
 
 let core: RelayCore;
 afterEach(() => core.close());
@@ -175,6 +183,29 @@ describe("the policy changes", () => {
     client.send(packet("192.0.2.200"));
     await until("the flow that is allowed again", () => core.tun.written.length === 4);
     assert.equal(core.count("flows", "allowed"), 2);
+  });
+
+  test("many flows are judged in turns, but each before its next packet", async () => {
+    await opened();
+    const client = await core.join("a");
+    const packet = (host: string, port: number): Uint8Array =>
+      ipv4({ src: FIRST.ipv4, dst: host, payload: udp(port, 53) });
+    const many = 3 * FLOWS_JUDGED_A_TURN;
+    for (let port = 1; port <= many; port++) client.send(packet("192.0.2.200", port));
+    await until("the packets", () => core.tun.written.length === many);
+    const [session] = core.sessions;
+    assert.ok(session);
+    const last = session.flows.find(viewOf(packet("192.0.2.200", many)));
+    const cut = (): number => core.count("flows", "cut");
+    const seen: number[] = [];
+    core.onSwap = () => {
+      seen.push(cut());
+      assert.equal(isAllowed(session.verdict(last)), false);
+      seen.push(cut());
+    };
+    await core.enforce(policyOf("192.0.2.0/25"));
+    assert.deepEqual(seen, [FLOWS_JUDGED_A_TURN, FLOWS_JUDGED_A_TURN + 1]);
+    await until("the rest", () => cut() === many);
   });
 
   test("a fault of ours in one session ends that one, and the policy holds for the others", async () => {
