@@ -24,7 +24,9 @@ clients:
         destinations: [${PRIVATE_NETWORK.ipv4}, "${PRIVATE_NETWORK.ipv6}"]
 `;
 const AGENT_ADMIN = "127.0.0.1:9444";
-const TRANSFER_BYTES = 10_000_000;
+const TRANSFER_BYTES = 4_000_000;
+/** How long a transfer may take: strace stops the process twice for each packet. Milliseconds. */
+const TRANSFER_MS = 60_000;
 
 /** Sends `PIECES` datagrams in one UDP super-packet (UDP_SEGMENT, udp(7)) to an echo and prints what comes back. */
 const SEGMENT_BYTES = 1_000;
@@ -182,19 +184,20 @@ describe("super-packets and a kernel that may not carry them", { skip }, () => {
   async function transfer(host: string): Promise<void> {
     const from = network.agents[0];
     const url = `http://${host.includes(":") ? `[${host}]` : host}`;
-    const download = await from.check(["sh", "-c", `curl -sS -m 60 '${url}/bytes/${TRANSFER_BYTES}' | sha256sum`]);
+    const download = await from.check(["sh", "-c", `curl -sS '${url}/bytes/${TRANSFER_BYTES}' | sha256sum`], {
+      timeoutMs: TRANSFER_MS,
+    });
     assert.equal(download.split(" ")[0], contentSha256(TRANSFER_BYTES));
     const posted = "zgate super-packets ".repeat(TRANSFER_BYTES / 20);
-    const upload = ["curl", "-sS", "-m", "60", "--data-binary", "@-", "-H", "Expect:", `${url}/`];
+    const upload = ["curl", "-sS", "--data-binary", "@-", "-H", "Expect:", `${url}/`];
     assert.equal(
-      (await from.check(upload, { input: posted })).trim(),
+      (await from.check(upload, { input: posted, timeoutMs: TRANSFER_MS })).trim(),
       createHash("sha256").update(posted).digest("hex"),
     );
     // A datagram may be lost, with its burst.
-    await waitFor("a whole burst of datagrams", async () => {
-      const { stdout } = await from.run(["python3", "-c", BURST, host]);
-      return stdout.trim() === `${PIECES} True`;
-    });
+    const isWhole = async (): Promise<boolean> =>
+      (await from.run(["python3", "-c", BURST, host])).stdout.trim() === `${PIECES} True`;
+    await waitFor("a whole burst of datagrams", isWhole, TRANSFER_MS);
   }
 
   async function agentStatus(): Promise<{ device: DeviceStatus; agreed: { offload: string } }> {
