@@ -50,7 +50,9 @@ export class AddonEndpoint implements QuicEndpoint {
   #resuming = false;
 
   constructor(options: EndpointOptions) {
-    this.#native = calling(() => loadNative().NativeEndpoint.open(options, () => this.#dispatch()));
+    this.#native = calling(() =>
+      loadNative().NativeEndpoint.open(options, (token, bits) => this.#dispatch(token, bits)),
+    );
     if (open.size === 0) process.on("exit", endAll);
     open.add(this.#native);
   }
@@ -95,7 +97,12 @@ export class AddonEndpoint implements QuicEndpoint {
     return this.#done.promise;
   }
 
-  #dispatch(): void {
+  /** `token` is 0 when there is more than one edge. */
+  #dispatch(token: number, bits: number): void {
+    if (token !== 0) {
+      this.armed.get(token)?.edge(bits);
+      return;
+    }
     const edges = this.#edges;
     let filled: number;
     do {

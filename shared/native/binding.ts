@@ -122,7 +122,7 @@ export interface NativeAddon {
   /** A descriptor that is inherited, or -1. */
   loadSteering(): number;
   readonly NativeEndpoint: {
-    open(options: EndpointOptions, doorbell: () => void): NativeEndpoint;
+    open(options: EndpointOptions, doorbell: (token: number, bits: number) => void): NativeEndpoint;
   };
   readonly NativeTun: {
     open(

@@ -47,14 +47,18 @@ impl Callback {
 #[derive(Clone, Copy)]
 pub struct Environment(sys::napi_env);
 
+/// Makes the arguments of a call.
+pub type Arguments = Box<dyn Fn() -> [u32; 2]>;
+
 /// What a handle calls.
 pub enum Target {
     Function(Callback),
+    FunctionWith(Callback, Arguments),
     Native(Box<dyn Fn()>),
 }
 
 enum Called {
-    Function(sys::napi_ref),
+    Function(sys::napi_ref, Option<Arguments>),
     Native(Box<dyn Fn()>),
 }
 
@@ -77,9 +81,10 @@ pub struct Handle(pub(super) NonNull<c_void>);
 
 impl Called {
     fn of(env: sys::napi_env, target: Target) -> Result<Called> {
-        let function = match target {
+        let (function, arguments) = match target {
             Target::Native(function) => return Ok(Called::Native(function)),
-            Target::Function(function) => function,
+            Target::Function(function) => (function, None),
+            Target::FunctionWith(function, arguments) => (function, Some(arguments)),
         };
         let mut reference = ptr::null_mut();
         // SAFETY: called from JavaScript with the environment and value of the running call; the out pointer is a
@@ -87,11 +92,11 @@ impl Called {
         if unsafe { sys::napi_create_reference(env, function.value, 1, &mut reference) } != sys::Status::napi_ok {
             return Err(failure(Code::Internal, "the callback is not a function"));
         }
-        Ok(Called::Function(reference))
+        Ok(Called::Function(reference, arguments))
     }
 
     fn release(self, env: sys::napi_env) {
-        if let Called::Function(reference) = self {
+        if let Called::Function(reference, _) = self {
             // SAFETY: made by `of` in this environment, which has not ended; released once.
             unsafe { sys::napi_delete_reference(env, reference) };
         }
@@ -201,9 +206,9 @@ pub(super) fn call(handle: UvHandle) {
             return;
         }
         let env = (*inner).env;
-        let callback = match &(*inner).called {
+        let (callback, arguments) = match &(*inner).called {
             Called::Native(function) => return function(),
-            Called::Function(callback) => *callback,
+            Called::Function(callback, arguments) => (*callback, arguments.as_ref().map(|make| make())),
         };
         let mut scope = ptr::null_mut();
         if sys::napi_open_handle_scope(env, &mut scope) != sys::Status::napi_ok {
@@ -213,7 +218,13 @@ pub(super) fn call(handle: UvHandle) {
         let mut receiver = ptr::null_mut();
         sys::napi_get_reference_value(env, callback, &mut function);
         sys::napi_get_global(env, &mut receiver);
-        let status = sys::napi_make_callback(env, ptr::null_mut(), receiver, function, 0, ptr::null(), ptr::null_mut());
+        let mut values = [ptr::null_mut(); 2];
+        for (value, argument) in values.iter_mut().zip(arguments.iter().flatten()) {
+            sys::napi_create_uint32(env, *argument, value);
+        }
+        let count = if arguments.is_some() { values.len() } else { 0 };
+        let (context, ignored) = (ptr::null_mut(), ptr::null_mut());
+        let status = sys::napi_make_callback(env, context, receiver, function, count, values.as_ptr(), ignored);
         if status == sys::Status::napi_pending_exception {
             let mut thrown = ptr::null_mut();
             if sys::napi_get_and_clear_last_exception(env, &mut thrown) == sys::Status::napi_ok {

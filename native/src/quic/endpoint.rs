@@ -163,7 +163,8 @@ fn stop(running: Running, flush: Option<Duration>) {
 
 #[napi]
 impl NativeEndpoint {
-    /// `doorbell` is called when `nextNotice` or `drain` has something, once a burst.
+    /// `doorbell` is called when `nextNotice` or `drain` has something, once a burst; when that is a single edge, as
+    /// it is on a quiet tunnel, with the edge's token and bits instead.
     #[napi(factory)]
     pub fn open(options: EndpointInput, doorbell: Callback) -> Result<NativeEndpoint> {
         let transport_input = options.transport.unwrap_or_default();
@@ -185,9 +186,10 @@ impl NativeEndpoint {
         let running: Rc<RefCell<Option<Running>>> = Rc::default();
         let at_exit = Rc::clone(&running);
         let exit_bridge = Arc::clone(&bridge);
+        let only_edge = Arc::clone(&bridge);
         let doorbell = Doorbell::open(
             environment,
-            Target::Function(doorbell),
+            Target::FunctionWith(doorbell, Box::new(move || only_edge.mailbox.take_only_edge())),
             Box::new(move || {
                 let running = at_exit.borrow_mut().take();
                 if let Some(running) = running {

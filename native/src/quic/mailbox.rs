@@ -125,6 +125,17 @@ impl Mailbox {
         notice
     }
 
+    /// The one thing that waits, an edge: its token and bits. Zeros when it is another, or more: `take_edges` is due.
+    pub fn take_only_edge(&self) -> [u32; 2] {
+        let mut waiting = lock(&self.waiting);
+        if waiting.edges.len() != 1 || !waiting.notices.is_empty() {
+            return [0; 2];
+        }
+        // Under the lock: what comes later finds the bell free.
+        self.ringing.store(false, Ordering::Release);
+        waiting.edges.pop().map_or([0; 2], |(token, bits)| [token, bits])
+    }
+
     /// Moves as many edges as fit into `records` as pairs `token, bits`; returns how many words were filled, and
     /// whether notices wait. What happens from here on rings again.
     pub fn take_edges(&self, records: &mut [u32]) -> (usize, bool) {
