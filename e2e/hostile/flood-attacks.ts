@@ -7,8 +7,9 @@ import { parsePrefix } from "../../shared/packet/address.ts";
 import { TARGET_B } from "../harness/topology.ts";
 import type { Attack } from "./attack.ts";
 import { beginHalfHandshakes } from "./half-handshakes.ts";
-import type { Peer } from "./peer.ts";
 import { sendBody } from "./hostile-session.ts";
+import type { HostileSession } from "./hostile-session.ts";
+import { NEIGHBOUR } from "./neighbour.ts";
 import { writeAll } from "./raw-stream.ts";
 
 /** Handshakes that stop half way. */
@@ -27,6 +28,8 @@ const FRAMES_A_PIECE = 1_000;
 /** What is asked of the echo service and not read, in bytes: some seconds of it. */
 const UNREAD_BYTES = 32 * 1024 * 1024;
 const UNREAD_BYTES_AT_FULL_SPEED = 256 * 1024 * 1024;
+/** Of the relay's device (TUN_QUEUES in relay/constants.ts). */
+const DEVICE_QUEUES = 32;
 /** Of it at a time. */
 const UNREAD_FRAMES_A_PIECE = 20;
 /** Between them: below the rate at which the session's queue of the device would overflow. Milliseconds. */
@@ -87,12 +90,23 @@ export const FLOOD_ATTACKS: readonly Attack[] = [
   },
   {
     name: "a lane that is not read",
-    run: (peer) => echoUnread(peer, UNREAD_BYTES, UNREAD_PAUSE_MS),
+    run: async (peer) => echoUnread(await peer.session(), UNREAD_BYTES, UNREAD_PAUSE_MS),
     counts: { 'zgate_dropped_packets_total{reason="queue-full"}': 1 },
   },
   {
     name: "a lane that is not read, at full speed",
-    run: (peer) => echoUnread(peer, UNREAD_BYTES_AT_FULL_SPEED, 0),
+    run: async (peer) => echoUnread(await peer.session(), UNREAD_BYTES_AT_FULL_SPEED, 0),
+  },
+  {
+    name: "a lane that is not read, at full speed, in the neighbour's queue of the device",
+    run: async (peer) => {
+      let session = await peer.session();
+      for (let others = 1; !meetsNeighbour(session); others++) {
+        if (others > DEVICE_QUEUES) throw new Error(`none of ${others} addresses is in the neighbour's queue`);
+        session = await peer.session();
+      }
+      await echoUnread(session, UNREAD_BYTES_AT_FULL_SPEED, 0);
+    },
   },
   {
     name: "frames byte by byte",
@@ -163,9 +177,14 @@ export const FLOOD_ATTACKS: readonly Attack[] = [
   },
 ];
 
+/** Whether answers to the session wait in the same queue as those to the neighbour (`native/src/tun/program.rs`). */
+function meetsNeighbour({ ipv4: address }: HostileSession): boolean {
+  const queueOf = (text: string): number => Number(text.slice(text.lastIndexOf(".") + 1)) % DEVICE_QUEUES;
+  return queueOf(address) === queueOf(NEIGHBOUR);
+}
+
 /** Asks the echo service for `bytes` through a lane that nobody reads; `pauseMs` after each piece. */
-async function echoUnread(peer: Peer, bytes: number, pauseMs: number): Promise<void> {
-  const session = await peer.session();
+async function echoUnread(session: HostileSession, bytes: number, pauseMs: number): Promise<void> {
   const lane = await session.ask("/lane/0");
   const packet = session.frame(
     ipv4({ src: session.ipv4, dst: TARGET_B.ipv4, payload: udp(4_000, 7, new Uint8Array(1_200)) }),

@@ -30,6 +30,7 @@ clients:
   client-1:
     rules: [{ id: all, type: ip_cidr, action: allow, destinations: [10.50.0.0/16, "fd50::/48"] }]
   mallory:
+    max_sessions: 64
     rules: [{ id: anywhere, type: ip_cidr, action: allow, destinations: [0.0.0.0/0, "::/0"] }]
 `;
 /** How much the relay's resident memory may grow over the whole suite, in bytes. */

@@ -7,6 +7,8 @@ import type { Namespace } from "../harness/namespace.ts";
 import type { Service } from "../harness/process.ts";
 import { FIRST } from "./priority.ts";
 
+/** Its tunnel address: it comes first. */
+export const NEIGHBOUR = "10.77.0.2";
 const PING_INTERVAL_S = 0.005;
 const DOWNLOAD_BYTES = 5_000_000;
 /** Below what the tunnel carries, so that the ping measures the relay and not the download's queue: bytes a second. */

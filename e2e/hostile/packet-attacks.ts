@@ -3,6 +3,7 @@ import { ipv4, ipv6, udp } from "../../shared/packet/fixture.ts";
 import { RELAY, TARGET_B } from "../harness/topology.ts";
 import type { Attack } from "./attack.ts";
 import { sendBody } from "./hostile-session.ts";
+import { NEIGHBOUR } from "./neighbour.ts";
 
 /** Of each packet: the loss of one in the tunnel must not hide what gets through. */
 const REPEATS = 20;
@@ -49,7 +50,7 @@ function packets(name: string, { to, from, port = ECHO_PORT, dropped, echoes }: 
 export const PACKET_ATTACKS: readonly Attack[] = [
   packets("no attack: the echo service answers", { to: [TARGET_B.ipv4], echoes: "some" }),
   packets("the neighbour's address as source", {
-    from: "10.77.0.2",
+    from: NEIGHBOUR,
     to: [TARGET_B.ipv4],
     dropped: "source-address",
     echoes: "none",
@@ -97,7 +98,7 @@ export const PACKET_ATTACKS: readonly Attack[] = [
   packets("the relay's address in the internet", { to: [RELAY.ipv4, RELAY.ipv6], echoes: "none" }),
   packets("the relay's address in the private network", { to: ["10.50.1.1", "fd50:0:0:1::1"], echoes: "none" }),
   packets("the relay's admin port", { to: [...RELAY_TUNNEL, "10.50.1.1"], port: ADMIN_PORT, echoes: "none" }),
-  packets("the neighbour through the tunnel", { to: ["10.77.0.2", "fd77:7a67::2"], echoes: "none" }),
+  packets("the neighbour through the tunnel", { to: [NEIGHBOUR, "fd77:7a67::2"], echoes: "none" }),
   {
     name: "packets that are none",
     run: async (peer) => {
