@@ -3,17 +3,19 @@
 
 use std::any::Any;
 use std::io::Cursor;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use quinn_proto::crypto::{self, ExportKeyingMaterialError, KeyPair, Keys, UnsupportedVersion};
 use quinn_proto::transport_parameters::TransportParameters;
 use quinn_proto::{ConnectError, ConnectionId, Side, TransportError, TransportErrorCode};
+use rustls::AlertDescription;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::quic::{ClientConnection, Connection, KeyChange, Secrets, ServerConnection, Suite, Version};
 
 use crate::constants::{QUIC_V1, RETRY_KEY, RETRY_NONCE, RETRY_TAG_LENGTH};
 use crate::failure::{Code, Result, failure};
+use crate::lock::lock;
 
 /// What the handshake agreed on: the `handshake_data` of a connection.
 #[derive(Clone, Debug, Default)]
@@ -125,8 +127,22 @@ impl crypto::ServerConfig for ServerTls {
     }
 }
 
+/// What is left of a server's TLS after its handshake: each is asked for once, and given away then.
+struct Outcome {
+    negotiated: Option<Negotiated>,
+    chain: Option<Vec<CertificateDer<'static>>>,
+}
+
+enum Tls {
+    Live(Box<Connection>),
+    /// A server's, complete. rustls would keep some 6 KB for messages that no client may send: in QUIC there is no
+    /// TLS after the handshake but tickets from the server (RFC 9001 sections 4.4 and 6), and ours sends none.
+    Complete(Mutex<Outcome>),
+}
+
 struct Session {
-    tls: Connection,
+    tls: Tls,
+    side: Side,
     initial: Suite,
     next_secrets: Option<Secrets>,
     /// `read_handshake` has told quinn that `handshake_data` is there.
@@ -135,15 +151,31 @@ struct Session {
 
 impl Session {
     fn new(tls: Connection, initial: Suite) -> Self {
-        Session { tls, initial, next_secrets: None, announced: false }
-    }
-
-    fn side(&self) -> Side {
-        match self.tls {
+        let side = match tls {
             Connection::Client(_) => Side::Client,
             Connection::Server(_) => Side::Server,
-        }
+        };
+        Session { tls: Tls::Live(Box::new(tls)), side, initial, next_secrets: None, announced: false }
     }
+}
+
+fn negotiated(tls: &Connection) -> Negotiated {
+    let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
+    Negotiated {
+        alpn: text(tls.alpn_protocol()),
+        key_exchange_group: tls
+            .negotiated_key_exchange_group()
+            .map_or_else(String::new, |group| format!("{:?}", group.name())),
+        cipher_suite: tls.negotiated_cipher_suite().map_or_else(String::new, |suite| format!("{:?}", suite.suite())),
+    }
+}
+
+fn peer_chain(tls: &Connection) -> Option<Vec<CertificateDer<'static>>> {
+    Some(tls.peer_certificates()?.iter().map(|certificate| certificate.clone().into_owned()).collect())
+}
+
+fn any<T: Any>(value: T) -> Box<dyn Any> {
+    Box::new(value)
 }
 
 impl crypto::Session for Session {
@@ -152,25 +184,17 @@ impl crypto::Session for Session {
     }
 
     fn handshake_data(&self) -> Option<Box<dyn Any>> {
-        let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
-        Some(Box::new(Negotiated {
-            alpn: text(self.tls.alpn_protocol()),
-            key_exchange_group: self
-                .tls
-                .negotiated_key_exchange_group()
-                .map_or_else(String::new, |group| format!("{:?}", group.name())),
-            cipher_suite: self
-                .tls
-                .negotiated_cipher_suite()
-                .map_or_else(String::new, |suite| format!("{:?}", suite.suite())),
-        }))
+        match &self.tls {
+            Tls::Live(tls) => Some(any(negotiated(tls))),
+            Tls::Complete(outcome) => lock(outcome).negotiated.take().map(any),
+        }
     }
 
     fn peer_identity(&self) -> Option<Box<dyn Any>> {
-        let chain = self.tls.peer_certificates()?;
-        let owned: Vec<CertificateDer<'static>> =
-            chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
-        Some(Box::new(owned))
+        match &self.tls {
+            Tls::Live(tls) => peer_chain(tls).map(any),
+            Tls::Complete(outcome) => lock(outcome).chain.take().map(any),
+        }
     }
 
     fn early_crypto(&self) -> Option<(Box<dyn crypto::HeaderKey>, Box<dyn crypto::PacketKey>)> {
@@ -178,18 +202,29 @@ impl crypto::Session for Session {
     }
 
     fn early_data_accepted(&self) -> Option<bool> {
-        match self.side() {
+        match self.side {
             Side::Client => Some(false),
             Side::Server => None,
         }
     }
 
     fn is_handshaking(&self) -> bool {
-        self.tls.is_handshaking()
+        matches!(&self.tls, Tls::Live(tls) if tls.is_handshaking())
     }
 
     fn read_handshake(&mut self, bytes: &[u8]) -> Result<bool, TransportError> {
-        self.tls.read_hs(bytes).map_err(|error| match self.tls.alert() {
+        let tls = match &mut self.tls {
+            Tls::Live(tls) => tls,
+            Tls::Complete(_) if bytes.is_empty() => return Ok(false),
+            Tls::Complete(_) => {
+                return Err(TransportError {
+                    code: TransportErrorCode::crypto(AlertDescription::UnexpectedMessage.into()),
+                    frame: None,
+                    reason: "a TLS message after the handshake".into(),
+                });
+            }
+        };
+        tls.read_hs(bytes).map_err(|error| match tls.alert() {
             Some(alert) => TransportError {
                 code: TransportErrorCode::crypto(alert.into()),
                 frame: None,
@@ -201,25 +236,33 @@ impl crypto::Session for Session {
                 reason: format!("TLS: {error}"),
             },
         })?;
-        let first = !self.announced && !self.tls.is_handshaking();
+        let first = !self.announced && !tls.is_handshaking();
         self.announced |= first;
         Ok(first)
     }
 
     fn transport_parameters(&self) -> Result<Option<TransportParameters>, TransportError> {
-        self.tls
-            .quic_transport_parameters()
-            .map(|bytes| TransportParameters::read(self.side(), &mut Cursor::new(bytes)))
+        let Tls::Live(tls) = &self.tls else { return Ok(None) };
+        tls.quic_transport_parameters()
+            .map(|bytes| TransportParameters::read(self.side, &mut Cursor::new(bytes)))
             .transpose()
             .map_err(TransportError::from)
     }
 
     fn write_handshake(&mut self, buffer: &mut Vec<u8>) -> Option<Keys> {
-        let keys = match self.tls.write_hs(buffer)? {
-            KeyChange::Handshake { keys } => keys,
-            KeyChange::OneRtt { keys, next } => {
+        let Tls::Live(tls) = &mut self.tls else { return None };
+        let keys = match tls.write_hs(buffer) {
+            Some(KeyChange::Handshake { keys }) => keys,
+            Some(KeyChange::OneRtt { keys, next }) => {
                 self.next_secrets = Some(next);
                 keys
+            }
+            None => {
+                if self.side.is_server() && buffer.is_empty() && !tls.is_handshaking() {
+                    let outcome = Outcome { negotiated: Some(negotiated(tls)), chain: peer_chain(tls) };
+                    self.tls = Tls::Complete(Mutex::new(outcome));
+                }
+                return None;
             }
         };
         Some(pair(keys.local, keys.remote))
@@ -244,7 +287,8 @@ impl crypto::Session for Session {
         label: &[u8],
         context: &[u8],
     ) -> Result<(), ExportKeyingMaterialError> {
-        self.tls.export_keying_material(output, label, Some(context)).map(|_| ()).map_err(|_| ExportKeyingMaterialError)
+        let Tls::Live(tls) = &self.tls else { return Err(ExportKeyingMaterialError) };
+        tls.export_keying_material(output, label, Some(context)).map(|_| ()).map_err(|_| ExportKeyingMaterialError)
     }
 }
 
