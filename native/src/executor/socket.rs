@@ -91,7 +91,7 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn max_transmit_segments(&self) -> usize {
-        self.state.max_gso_segments()
+        if self.executor.is_sparing() { 1 } else { self.state.max_gso_segments() }
     }
 
     fn max_receive_segments(&self) -> usize {

@@ -86,6 +86,8 @@ pub struct Executor {
     called: AtomicBool,
     /// Bytes sent and received in this turn.
     work: AtomicUsize,
+    /// Who is polled sends one datagram a call.
+    sparing: AtomicBool,
     ended: AtomicBool,
 }
 
@@ -101,6 +103,7 @@ impl Executor {
             asleep: AtomicBool::new(false),
             called: AtomicBool::new(false),
             work: AtomicUsize::new(0),
+            sparing: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         }))
     }
@@ -151,6 +154,19 @@ impl Executor {
     /// Ends `run` after the poll that is running.
     pub fn end(&self) {
         self.ended.store(true, Ordering::Release);
+    }
+
+    /// Runs `poll`, in which QUIC sends one datagram a call. A buffer for several, which takes ten times the memory,
+    /// is never given back by the connection that needed it once.
+    pub fn sparingly<T>(&self, poll: impl FnOnce() -> T) -> T {
+        self.sparing.store(true, Ordering::Relaxed);
+        let polled = poll();
+        self.sparing.store(false, Ordering::Relaxed);
+        polled
+    }
+
+    pub(super) fn is_sparing(&self) -> bool {
+        self.sparing.load(Ordering::Relaxed)
     }
 
     pub(super) fn worked(&self, bytes: usize) {

@@ -65,10 +65,10 @@ impl Steps {
         accepted
     }
 
-    /// What to spawn for `driver`: while `accept` runs, one that makes its steps in turn.
-    pub fn drive(self: &Arc<Self>, driver: Driver) -> Driver {
+    /// What to spawn on `executor` for `driver`: while `accept` runs, one that makes its steps in turn.
+    pub fn drive(self: &Arc<Self>, executor: &Arc<Executor>, driver: Driver) -> Driver {
         let Some(place) = lock(&self.line).accepted.take() else { return driver };
-        Box::pin(InTurn { steps: Arc::clone(self), place, driver })
+        Box::pin(InTurn { steps: Arc::clone(self), executor: Arc::clone(executor), place, driver })
     }
 
     /// Calls one after the other; runs until the runtime ends.
@@ -119,6 +119,7 @@ impl Steps {
 
 struct InTurn {
     steps: Arc<Steps>,
+    executor: Arc<Executor>,
     place: Arc<Place>,
     driver: Driver,
 }
@@ -127,10 +128,15 @@ impl Future for InTurn {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if !self.place.complete.load(Ordering::Relaxed) && self.steps.poll_enter(&self.place, context).is_pending() {
+        if self.place.complete.load(Ordering::Relaxed) {
+            return self.driver.as_mut().poll(context);
+        }
+        if self.steps.poll_enter(&self.place, context).is_pending() {
             return Poll::Pending;
         }
-        self.driver.as_mut().poll(context)
+        let InTurn { executor, driver, .. } = &mut *self;
+        // Most sessions are idle after it: what a flight of three datagrams gains is not worth their memory.
+        executor.sparingly(|| driver.as_mut().poll(context))
     }
 }
 
@@ -173,7 +179,7 @@ mod tests {
         order: &Order,
     ) {
         let driver = Box::pin(busy(name.to_owned(), polls, Arc::clone(order)));
-        executor.spawn(steps.accept(place, || steps.drive(driver)));
+        executor.spawn(steps.accept(place, || steps.drive(executor, driver)));
     }
 
     /// The line, with the task that calls.

@@ -64,7 +64,7 @@ impl Runtime for WatchedRuntime {
     }
 
     fn spawn(&self, future: Driver) {
-        spawn(&self.bridge, self.steps.drive(future));
+        spawn(&self.bridge, self.steps.drive(&self.bridge.executor, future));
     }
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
