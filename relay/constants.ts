@@ -16,8 +16,8 @@ export const POLICY_THREAD_MEGABYTES = 2_048;
 export const POLICY_THREAD_MS = 120_000;
 /** Different sets of rules whose routes are kept for the next session: 64 KB each at most. */
 export const KNOWN_ROUTES = 1_024;
-/** Flows that are judged anew at once, some 0.1 ms of work, or 2 ms when all of them are cut. */
-export const FLOWS_JUDGED_A_TURN = 256;
+/** Flows that are judged anew at once: half a millisecond of work when all of them are cut, each with an audit record. */
+export const FLOWS_JUDGED_A_TURN = 64;
 /** What a session with no flows costs in such a turn, in flows. */
 export const SESSION_WEIGHT = 8;
 
