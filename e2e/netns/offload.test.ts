@@ -78,7 +78,10 @@ interface Scenario {
 const GOOD = /^(?:right|unknown)$/;
 const REFUSED = /^refused: Invalid argument/;
 
-/** The self-test writes each kind twice: to be cut into three packets, and to be passed on whole, which is four reads. */
+/**
+ * The self-test writes three times for each kind: a plain packet, a super-packet to be cut into three, and one to be
+ * passed on whole; unless one fails. It reads five, and what the kernel sends of its own at the beginning.
+ */
 const SCENARIOS: readonly Scenario[] = [
   {
     name: "nothing is wrong",
@@ -88,7 +91,7 @@ const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "the relay's kernel refuses UDP",
-    relay: { refuse: "5..6" },
+    relay: { refuse: "8..10" },
     agreed: "gso",
     selfTest: { tso4: GOOD, tso6: GOOD, uso4: REFUSED, uso6: REFUSED },
     cut: { lacking: "some", refused: "none" },
@@ -96,7 +99,7 @@ const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "the agent's kernel refuses everything",
-    agent: { refuse: "1..8" },
+    agent: { refuse: "1..12" },
     agreed: "none",
     selfTest: { tso4: REFUSED, tso6: REFUSED, uso4: REFUSED, uso6: REFUSED },
     cut: { lacking: "none", refused: "none" },
@@ -104,11 +107,18 @@ const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "the agent's kernel cuts TCP over IPv4 wrongly",
-    agent: { corrupt: "1..2" },
+    agent: { corrupt: "2..4" },
     agreed: "gso",
-    selfTest: { tso4: /^wrong: byte 0 of packet [01] is 0xff instead of 0x00$/, tso6: GOOD, uso4: GOOD, uso6: GOOD },
+    selfTest: { tso4: /^wrong: byte 0 of packet [012] is 0xff instead of 0x00$/, tso6: GOOD, uso4: GOOD, uso6: GOOD },
     cut: { lacking: "some", refused: "none" },
     log: /does not carry all super-packets rightly \(TCP over IPv4: wrong: byte 0/,
+  },
+  {
+    name: "what the agent's kernel makes of them cannot be seen",
+    agent: { refuse: "1" },
+    agreed: "gso",
+    selfTest: { tso4: /^taken: plain packets did not come back either$/, tso6: GOOD, uso4: GOOD, uso6: GOOD },
+    cut: { lacking: "none", refused: "none" },
   },
   {
     name: "the agent's kernel refuses a super-packet now and then",

@@ -1,10 +1,11 @@
 //! Does this kernel carry super-packets, and carry them right? Some have refused them, or have summed up UDP wrongly
 //! when they cut them; so it is tried on the very device, before that has an address or a route.
 //!
-//!   for each kind: super-packet ▸ device ▸ bounce ▸ device, set to take segments      ▸ are they the right ones?
+//!   for each kind: plain packet ▸ device ▸ bounce ▸ device                            ▸ does it come back at all?
+//!                  super-packet ▸ device ▸ bounce ▸ device, set to take segments      ▸ are they the right ones?
 //!                  super-packet ▸ device ▸ bounce ▸ device, set to take super-packets ▸ is it the same one?
 //!
-//! Without the bounce (no traffic control in the kernel) it shows only that super-packets are taken.
+//! Where plain packets do not come back (no traffic control in the kernel) it shows only that super-packets are taken.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -65,13 +66,18 @@ pub fn run(device: &File, index: u32) -> io::Result<Vec<Finding>> {
 
 fn examine(mut device: &File, kind: Kind, known: Offloads, bounce: &io::Result<Bounce>) -> Verdict {
     let written = kind.super_packet();
+    let unseen = match bounce {
+        Ok(_) if comes_back(device, kind).unwrap_or(false) => None,
+        Ok(_) => Some("plain packets did not come back either".to_owned()),
+        Err(error) => Some(format!("it could not be read back, traffic control: {error}")),
+    };
     let passes = [(Offloads::NONE, kind.segments()), (known, vec![written.clone()])];
     for (offloads, expected) in passes {
         if let Err(error) = offloads.set(device).and_then(|()| device.write_all(&written)) {
             return Verdict::Refused(error.to_string());
         }
-        if let Err(error) = bounce {
-            return Verdict::Taken(format!("it could not be read back, traffic control: {error}"));
+        if let Some(why) = unseen {
+            return Verdict::Taken(why);
         }
         match read_back(device, kind, expected.len()) {
             Ok(found) => {
@@ -83,6 +89,11 @@ fn examine(mut device: &File, kind: Kind, known: Offloads, bounce: &io::Result<B
         }
     }
     Verdict::Right
+}
+
+fn comes_back(mut device: &File, kind: Kind) -> io::Result<bool> {
+    device.write_all(&kind.plain_packet())?;
+    Ok(read_back(device, kind, 1)?.len() == 1)
 }
 
 /// The next `count` frames of ours; fewer when the others do not come in time.

@@ -101,6 +101,11 @@ impl Kind {
         frame
     }
 
+    /// A packet that needs nothing, and that no stack takes either.
+    pub fn plain_packet(self) -> Vec<u8> {
+        [vec![0; VNET_HEADER_LENGTH], self.packet(0, &payload()[..SEGMENT], false)].concat()
+    }
+
     /// Each with the `virtio_net_hdr` of a packet that needs nothing.
     pub fn segments(self) -> Vec<Vec<u8>> {
         let payload = payload();
@@ -214,6 +219,7 @@ mod tests {
             assert_eq!(segments.len(), 3, "{kind:?}");
             assert_eq!(joined, payload(), "{kind:?}");
             assert!(kind.super_packet().ends_with(&joined), "{kind:?}");
+            assert!(kind.sent(&kind.plain_packet()), "{kind:?}");
             for segment in &segments {
                 let packet = &segment[VNET_HEADER_LENGTH..];
                 let (header, transport) = packet.split_at(kind.ip_header());
