@@ -17,6 +17,8 @@ unsafe extern "C" {
 pub trait AfterCall {
     /// Whether there was something.
     fn after_call(&self) -> bool;
+    /// What there is now comes with an event of its own.
+    fn put_off(&self);
 }
 
 #[derive(Default)]
@@ -48,7 +50,7 @@ pub(super) fn calls_of(handle: UvHandle) {
         calls.calling.set(true);
         call(handle);
         for _ in 0..FOLLOWING_CALLS {
-            let mut followed = calls.follow();
+            let mut followed = calls.any_after(|after| after.after_call());
             let rung = std::mem::take(&mut *calls.rung.borrow_mut());
             for handle in rung {
                 call(handle);
@@ -64,18 +66,23 @@ pub(super) fn calls_of(handle: UvHandle) {
             // SAFETY: rung by a call that is not over yet, so its memory has not been given back.
             unsafe { uv_async_send(handle) };
         }
+        calls.any_after(|after| {
+            after.put_off();
+            false
+        });
     });
 }
 
 impl Calls {
-    fn follow(&self) -> bool {
-        let mut followed = false;
+    /// Asks each that lives; whether one said yes.
+    fn any_after(&self, ask: impl Fn(&dyn AfterCall) -> bool) -> bool {
+        let mut any = false;
         let mut index = 0;
         loop {
-            let Some(after) = self.after.borrow().get(index).map(Weak::upgrade) else { return followed };
+            let Some(after) = self.after.borrow().get(index).map(Weak::upgrade) else { return any };
             match after {
                 Some(after) => {
-                    followed |= after.after_call();
+                    any |= ask(&*after);
                     index += 1;
                 }
                 None => {

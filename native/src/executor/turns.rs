@@ -137,4 +137,10 @@ impl AfterCall for LoopSide {
         }
         called
     }
+
+    fn put_off(&self) {
+        if self.executor.take_call() {
+            self.executor.reactor.interrupt();
+        }
+    }
 }
