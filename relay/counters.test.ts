@@ -32,6 +32,15 @@ test("counting one counter leaves the others", () => {
   assert.equal(counters.total("malformed"), 0);
 });
 
+test("a counter follows what somebody else counts", () => {
+  const counters = new Counters();
+  for (const total of [3, 3, 5]) {
+    counters.follow(COUNTER.dropped["tun-overflow"], total);
+    assert.equal(counters.get(COUNTER.dropped["tun-overflow"]), total);
+  }
+  assert.equal(counters.total("dropped"), 5);
+});
+
 test("every packet fault has its counter", () => {
   const indexes = PACKET_FAULTS.map((_, fault) => malformedCounter(fault));
   assert.equal(new Set(indexes).size, PACKET_FAULTS.length);

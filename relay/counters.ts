@@ -264,6 +264,11 @@ export class Counters {
     this.#values[index] = (this.#values[index] ?? 0) + by;
   }
 
+  /** What somebody else counts: `total` until now. */
+  follow(index: CounterIndex, total: number): void {
+    this.#values[index] = total;
+  }
+
   get(index: CounterIndex): number {
     return this.#values[index] ?? 0;
   }

@@ -191,8 +191,7 @@ class Relay {
       sessions.forgetBudgets(nowMs);
       this.#countDevice(tun.stats(), device.cut);
       this.#countHandshakes();
-      const lost = COUNTER.logLines["slow-reader"];
-      counters.add(lost, lostLogLines() - counters.get(lost));
+      counters.follow(COUNTER.logLines["slow-reader"], lostLogLines());
       sessions.endExpired(unixMs(Date.now()));
       leases.save();
     });
@@ -269,23 +268,21 @@ class Relay {
     return endpoint;
   }
 
-  /** What the device and its writer counted themselves since the last time. */
+  /** What the device and its writer count themselves. */
   #countDevice({ overflowPackets, refusedPackets }: TunStats, { lacking, refused }: CutStats): void {
     const { dropped, cut } = COUNTER;
-    this.#counters.add(cut.lacking, lacking - this.#counters.get(cut.lacking));
-    this.#counters.add(cut.refused, refused - this.#counters.get(cut.refused));
-    this.#counters.add(dropped["tun-overflow"], overflowPackets - this.#counters.get(dropped["tun-overflow"]));
-    this.#counters.add(dropped["tun-refused"], refusedPackets - this.#counters.get(dropped["tun-refused"]));
+    this.#counters.follow(cut.lacking, lacking);
+    this.#counters.follow(cut.refused, refused);
+    this.#counters.follow(dropped["tun-overflow"], overflowPackets);
+    this.#counters.follow(dropped["tun-refused"], refusedPackets);
   }
 
-  /** What the endpoint did by itself since the last time. */
+  /** What the endpoint does by itself. */
   #countHandshakes(): void {
     if (this.#endpoint === undefined) return;
     const { retries, untoldRefusals } = this.#endpoint.handshakeStats();
-    const checks = COUNTER.addressChecks["handshakes-in-progress"];
-    const { unexplained } = COUNTER.handshakesRefused;
-    this.#counters.add(checks, retries - this.#counters.get(checks));
-    this.#counters.add(unexplained, untoldRefusals - this.#counters.get(unexplained));
+    this.#counters.follow(COUNTER.addressChecks["handshakes-in-progress"], retries);
+    this.#counters.follow(COUNTER.handshakesRefused.unexplained, untoldRefusals);
   }
 
   #refused(refusal: HandshakeRefusal, audit: AuditLog): void {

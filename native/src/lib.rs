@@ -13,5 +13,6 @@ mod lock;
 mod privileges;
 mod quic;
 mod slab;
+mod system;
 mod tls;
 mod tun;

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use crate::executor::wake;
 use crate::lock::lock;
+use crate::system::{Epoll, checked};
 
 /// The name of the eventfd in an epoll event; sockets count from one.
 const INTERRUPT: u64 = 0;
@@ -58,9 +60,7 @@ impl Interest {
     fn became_readable(&self) {
         self.readable.store(true, Ordering::Relaxed);
         let reader = lock(&self.reader).take();
-        if let Some(reader) = reader {
-            reader.wake();
-        }
+        wake(reader);
     }
 
     fn became_writable(&self) {
@@ -73,39 +73,32 @@ impl Interest {
 }
 
 pub struct Reactor {
-    epoll: OwnedFd,
+    epoll: Epoll,
     interrupt: OwnedFd,
     interrupted: AtomicBool,
     sockets: Mutex<HashMap<u64, Arc<Interest>>>,
     next: AtomicU64,
 }
 
-fn checked(status: libc::c_int) -> io::Result<libc::c_int> {
-    if status < 0 { Err(io::Error::last_os_error()) } else { Ok(status) }
-}
-
 impl Reactor {
     pub fn new() -> io::Result<Reactor> {
-        // SAFETY: plain system calls; nobody else owns the descriptors that they return.
-        let (epoll, interrupt) = unsafe {
-            let epoll = OwnedFd::from_raw_fd(checked(libc::epoll_create1(libc::EPOLL_CLOEXEC))?);
-            let interrupt = checked(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?;
-            (epoll, OwnedFd::from_raw_fd(interrupt))
-        };
+        // SAFETY: a plain system call; the descriptor is owned by nobody else.
+        let interrupt =
+            unsafe { OwnedFd::from_raw_fd(checked(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?) };
         let reactor = Reactor {
-            epoll,
+            epoll: Epoll::new()?,
             interrupt,
             interrupted: AtomicBool::new(false),
             sockets: Mutex::default(),
             next: AtomicU64::new(INTERRUPT + 1),
         };
-        reactor.control(libc::EPOLL_CTL_ADD, reactor.interrupt.as_raw_fd(), libc::EPOLLIN, INTERRUPT)?;
+        reactor.epoll.add(reactor.interrupt.as_raw_fd(), libc::EPOLLIN, INTERRUPT)?;
         Ok(reactor)
     }
 
     /// Readable while there is something to look at.
     pub fn fd(&self) -> RawFd {
-        self.epoll.as_raw_fd()
+        self.epoll.fd()
     }
 
     pub fn add(&self, fd: RawFd) -> io::Result<Arc<Interest>> {
@@ -119,7 +112,7 @@ impl Reactor {
             writers: Mutex::default(),
         });
         lock(&self.sockets).insert(name, Arc::clone(&interest));
-        self.control(libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN, name).inspect_err(|_| self.remove(&interest))?;
+        self.epoll.add(fd, libc::EPOLLIN, name).inspect_err(|_| self.remove(&interest))?;
         Ok(interest)
     }
 
@@ -131,13 +124,7 @@ impl Reactor {
     /// The socket's buffer is full: its writers are woken when there is room.
     pub fn wait_writable(&self, interest: &Interest) -> io::Result<()> {
         interest.writable.store(false, Ordering::Relaxed);
-        self.control(libc::EPOLL_CTL_MOD, interest.fd, libc::EPOLLIN | libc::EPOLLOUT, interest.name)
-    }
-
-    fn control(&self, operation: libc::c_int, fd: RawFd, events: libc::c_int, name: u64) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: events as u32, u64: name };
-        // SAFETY: both descriptors are open and the event lives for the call.
-        checked(unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), operation, fd, &mut event) }).map(|_| ())
+        self.epoll.modify(interest.fd, libc::EPOLLIN | libc::EPOLLOUT, interest.name)
     }
 
     /// From any thread: ends the running `look`, or the next one at once.
@@ -155,13 +142,7 @@ impl Reactor {
         // Rounded up: a timer is not looked at before it is due.
         let milliseconds =
             timeout.map_or(-1, |time| i32::try_from(time.as_micros().div_ceil(1000)).unwrap_or(i32::MAX));
-        let mut events = [libc::epoll_event { events: 0, u64: 0 }; EVENTS_PER_LOOK];
-        // SAFETY: the buffer is writable for the number of events given.
-        let count = unsafe {
-            libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr(), EVENTS_PER_LOOK as libc::c_int, milliseconds)
-        };
-        // Interrupted by a signal: as if nothing had come.
-        for event in &events[..usize::try_from(count).unwrap_or(0)] {
+        for event in self.epoll.wait(&mut [Epoll::NO_EVENT; EVENTS_PER_LOOK], milliseconds) {
             let (name, kinds) = (event.u64, event.events as libc::c_int);
             if name == INTERRUPT {
                 self.take_interrupt();
@@ -170,7 +151,7 @@ impl Reactor {
             let Some(interest) = lock(&self.sockets).get(&name).map(Arc::clone) else { continue };
             if kinds & libc::EPOLLOUT != 0 {
                 // Fails only for a socket that is closed, and then nobody waits.
-                let _ = self.control(libc::EPOLL_CTL_MOD, interest.fd, libc::EPOLLIN, interest.name);
+                let _ = self.epoll.modify(interest.fd, libc::EPOLLIN, interest.name);
                 interest.became_writable();
             }
             // An error is taken by reading as well.

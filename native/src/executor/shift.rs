@@ -10,7 +10,6 @@ type Announce = Box<dyn Fn() + Send>;
 
 #[derive(Default)]
 struct State {
-    event_loop: bool,
     /// The event loop takes no more shifts.
     ending: bool,
     /// Absent where there is no event loop.
@@ -21,7 +20,7 @@ struct State {
 pub struct Shift {
     state: Mutex<State>,
     changed: Condvar,
-    /// `State.event_loop`, for a look without the lock.
+    /// Changes under the lock of `state`.
     event_loop: AtomicBool,
     /// What only the QUIC thread should do goes on: handshakes.
     holds: AtomicUsize,
@@ -50,22 +49,20 @@ impl Shift {
 
     /// From the QUIC thread: hands over, and comes back when it is its turn again. At once when nobody takes over.
     pub fn leave_to_event_loop(&self) {
-        let mut state = lock(&self.state);
+        let state = lock(&self.state);
         if state.ending || state.announce.is_none() {
             return;
         }
-        state.event_loop = true;
         self.event_loop.store(true, Ordering::Release);
         if let Some(announce) = &state.announce {
             announce();
         }
-        drop(wait_while(&self.changed, state, |state| state.event_loop));
+        drop(wait_while(&self.changed, state, |_| self.is_event_loops()));
     }
 
     /// From the thread of the event loop.
     pub fn leave_to_thread(&self) {
-        let mut state = lock(&self.state);
-        state.event_loop = false;
+        let _state = lock(&self.state);
         self.event_loop.store(false, Ordering::Release);
         self.changed.notify_one();
     }

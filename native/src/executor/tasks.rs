@@ -267,12 +267,12 @@ impl Executor {
     }
 
     /// One turn on the event loop; `look`: the sockets have something.
-    pub(super) fn turn(&self, look: bool) -> Turn {
+    pub(super) fn turn(&self, look: bool, now: Instant) -> Turn {
         self.asleep.store(false, Ordering::SeqCst);
         if look {
             self.reactor.look_readable();
         }
-        self.timers.fire(Instant::now());
+        self.timers.fire(now);
         let more = self.poll_ready();
         let bytes = self.work.swap(0, Ordering::Relaxed);
         if more || bytes > BUSY_BYTES || self.shift.is_held() || self.ended.load(Ordering::Acquire) {

@@ -73,14 +73,15 @@ impl LoopSide {
         }
         let handles = self.handles.borrow();
         let Some(handles) = handles.as_ref() else { return };
-        let busy = match self.executor.turn(look) {
+        let now = Instant::now();
+        let busy = match self.executor.turn(look, now) {
             Turn::Busy => true,
             Turn::Until(due) => {
                 match due {
                     Some(due) => handles.timer.start(due.saturating_duration_since(Instant::now())),
                     None => handles.timer.stop(),
                 }
-                self.is_frequent()
+                self.is_frequent(now)
             }
         };
         if busy {
@@ -91,9 +92,8 @@ impl LoopSide {
     }
 
     /// Many small turns are much to do as well.
-    fn is_frequent(&self) -> bool {
+    fn is_frequent(&self, now: Instant) -> bool {
         let (since, turns) = self.window.get();
-        let now = Instant::now();
         if now.duration_since(since) >= SHIFT_WINDOW {
             self.window.set((now, 1));
             return false;

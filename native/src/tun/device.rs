@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use crate::constants::MAX_GSO_SIZE;
 use crate::failure::{Code, Failure, Result, failure};
+use crate::system::checked;
 use crate::tun::netlink;
 use crate::tun::offload::{self, Offloads};
 use crate::tun::self_test::{self, Finding};
@@ -78,7 +79,7 @@ fn interface_request(name: &str) -> Result<libc::ifreq> {
 fn ioctl<T>(fd: RawFd, code: libc::Ioctl, argument: &mut T) -> io::Result<()> {
     // SAFETY: every caller passes the structure that linux/if_tun.h or netdevice(7) names for the code.
     let status = unsafe { libc::ioctl(fd, code, std::ptr::from_mut(argument)) };
-    if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    checked(status).map(|_| ())
 }
 
 impl Device {
@@ -130,7 +131,7 @@ impl Device {
     pub fn write(&self, queue: usize, frame: &[u8]) -> io::Result<()> {
         // SAFETY: the descriptor is open and `frame` is readable for its whole length.
         let count = unsafe { libc::write(self.queues[queue].as_raw_fd(), frame.as_ptr().cast(), frame.len()) };
-        if count < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        checked(count).map(|_| ())
     }
 }
 
@@ -182,10 +183,7 @@ fn test_offload(first: &File, name: &str) -> Result<Vec<Finding>> {
 /// Any socket serves for netdevice(7) ioctls.
 fn control_socket() -> io::Result<OwnedFd> {
     // SAFETY: a plain system call; the descriptor is owned by nobody else.
-    unsafe {
-        let fd = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
-        if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
-    }
+    unsafe { Ok(OwnedFd::from_raw_fd(checked(libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0))?)) }
 }
 
 #[cfg(test)]

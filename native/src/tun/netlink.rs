@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use crate::system::checked;
 // linux/if_link.h
 const IFLA_GSO_MAX_SIZE: u16 = 41;
 const IFLA_GSO_IPV4_MAX_SIZE: u16 = 63;
@@ -59,23 +60,15 @@ impl Request {
         self.bytes[..4].copy_from_slice(&length.to_ne_bytes());
         // SAFETY: a plain system call; the descriptor is owned by nobody else.
         let socket = unsafe {
-            let fd = libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_ROUTE);
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            OwnedFd::from_raw_fd(fd)
+            let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
+            OwnedFd::from_raw_fd(checked(libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE))?)
         };
         let mut answer = [0_u8; 128];
         // SAFETY: both buffers are live for the lengths given; an unconnected netlink socket sends to the kernel.
         let count = unsafe {
-            if libc::send(socket.as_raw_fd(), self.bytes.as_ptr().cast(), self.bytes.len(), 0) < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            libc::recv(socket.as_raw_fd(), answer.as_mut_ptr().cast(), answer.len(), 0)
+            checked(libc::send(socket.as_raw_fd(), self.bytes.as_ptr().cast(), self.bytes.len(), 0))?;
+            checked(libc::recv(socket.as_raw_fd(), answer.as_mut_ptr().cast(), answer.len(), 0))?
         };
-        if count < 0 {
-            return Err(io::Error::last_os_error());
-        }
         let error = answer
             .get(ERROR_OFFSET..ERROR_OFFSET + 4)
             .filter(|_| count as usize >= ERROR_OFFSET + 4)

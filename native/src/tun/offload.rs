@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 
 use crate::constants::VNET_HEADER_LENGTH;
+use crate::system::checked;
 
 // linux/if_tun.h; libc has not all of them.
 const TUNSETOFFLOAD: libc::Ioctl = 0x4004_54d0;
@@ -45,7 +46,7 @@ impl Offloads {
     pub fn set(self, device: &File) -> io::Result<()> {
         // SAFETY: TUNSETOFFLOAD takes its bits by value (linux/if_tun.h).
         let status = unsafe { libc::ioctl(device.as_raw_fd(), TUNSETOFFLOAD, libc::c_ulong::from(self.bits())) };
-        if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        checked(status).map(|_| ())
     }
 }
 
@@ -54,7 +55,7 @@ pub fn set_header_length(device: &File) -> io::Result<()> {
     let mut length = VNET_HEADER_LENGTH as c_int;
     // SAFETY: TUNSETVNETHDRSZ reads one int (linux/if_tun.h).
     let status = unsafe { libc::ioctl(device.as_raw_fd(), TUNSETVNETHDRSZ, &raw mut length) };
-    if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    checked(status).map(|_| ())
 }
 
 #[cfg(test)]

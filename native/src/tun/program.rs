@@ -9,6 +9,7 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use napi_derive::napi;
 
+use crate::system::checked;
 use crate::tun::steering::set_inherited;
 
 // linux/bpf.h
@@ -83,6 +84,6 @@ fn load() -> io::Result<OwnedFd> {
     // back is owned by nobody else.
     unsafe {
         let fd = libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw const request, size_of::<LoadRequest>());
-        if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd as libc::c_int)) }
+        Ok(OwnedFd::from_raw_fd(checked(fd)? as libc::c_int))
     }
 }

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
+use crate::system::checked;
+
 // linux/if_tun.h
 const TUNSETSTEERINGEBPF: libc::Ioctl = 0x8004_54e0_u32 as libc::Ioctl;
 
@@ -11,14 +13,12 @@ const TUNSETSTEERINGEBPF: libc::Ioctl = 0x8004_54e0_u32 as libc::Ioctl;
 /// be is refused; the commands that this process runs do not inherit it.
 pub fn steer(queue: &File, mut program: RawFd) -> io::Result<()> {
     // SAFETY: TUNSETSTEERINGEBPF reads one int; the device keeps a reference of its own to the program.
-    if unsafe { libc::ioctl(queue.as_raw_fd(), TUNSETSTEERINGEBPF, &raw mut program) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
+    checked(unsafe { libc::ioctl(queue.as_raw_fd(), TUNSETSTEERINGEBPF, &raw mut program) })?;
     set_inherited(program, false)
 }
 
 pub fn set_inherited(fd: RawFd, inherited: bool) -> io::Result<()> {
     let flags = if inherited { 0 } else { libc::FD_CLOEXEC };
     // SAFETY: a system call without pointers.
-    if unsafe { libc::fcntl(fd, libc::F_SETFD, flags) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    checked(unsafe { libc::fcntl(fd, libc::F_SETFD, flags) }).map(|_| ())
 }
