@@ -18,6 +18,17 @@ export const TARGET_B = { ipv4: "10.50.2.2", ipv6: "fd50:0:0:2::2" } as const;
 
 /** The private network with both targets in it. */
 export const PRIVATE_NETWORK = { ipv4: "10.50.0.0/16", ipv6: "fd50::/48" } as const;
+/** One client, which may go anywhere in it. */
+export const PRIVATE_NETWORK_POLICY = `
+version: "1.0"
+clients:
+  client-1:
+    rules:
+      - id: private-network
+        type: ip_cidr
+        action: allow
+        destinations: [${PRIVATE_NETWORK.ipv4}, "${PRIVATE_NETWORK.ipv6}"]
+`;
 
 export interface Topology {
   readonly agents: readonly [Namespace, Namespace];

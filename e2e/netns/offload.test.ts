@@ -10,19 +10,9 @@ import { after, before, describe, test } from "node:test";
 import { contentSha256 } from "../harness/content.ts";
 import { waitFor } from "../harness/process.ts";
 import { Certificates, jsonLines, openAgent, RelayProcess } from "../harness/product.ts";
-import { layTopology, PRIVATE_NETWORK, TARGET_A } from "../harness/topology.ts";
+import { layTopology, PRIVATE_NETWORK_POLICY, TARGET_A } from "../harness/topology.ts";
 import type { Topology } from "../harness/topology.ts";
 
-const POLICY = `
-version: "1.0"
-clients:
-  client-1:
-    rules:
-      - id: private-network
-        type: ip_cidr
-        action: allow
-        destinations: [${PRIVATE_NETWORK.ipv4}, "${PRIVATE_NETWORK.ipv6}"]
-`;
 const AGENT_ADMIN = "127.0.0.1:9444";
 const TRANSFER_BYTES = 4_000_000;
 /** How long a transfer may take: strace stops the process twice for each packet. Milliseconds. */
@@ -150,7 +140,7 @@ describe("super-packets and a kernel that may not carry them", { skip }, () => {
     test(scenario.name, async (t) => {
       const { relay: relayFault, agent: agentFault, agreed, selfTest, cut, log } = scenario;
       const relay = new RelayProcess(network.relay, {
-        ...{ certificates, policy: POLICY },
+        ...{ certificates, policy: PRIVATE_NETWORK_POLICY },
         ...(relayFault !== undefined && { under: under(relayFault) }),
       });
       t.after(() => relay.stop());

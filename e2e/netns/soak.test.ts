@@ -13,18 +13,7 @@ import { waitFor } from "../harness/process.ts";
 import { Certificates, openAgent, RelayProcess } from "../harness/product.ts";
 import { ping } from "../harness/reachability.ts";
 import type { SoakResult } from "../harness/soak-traffic.ts";
-import { layTopology, PRIVATE_NETWORK, TARGET_A } from "../harness/topology.ts";
-
-const POLICY = `
-version: "1.0"
-clients:
-  client-1:
-    rules:
-      - id: private-network
-        type: ip_cidr
-        action: allow
-        destinations: [${PRIVATE_NETWORK.ipv4}, "${PRIVATE_NETWORK.ipv6}"]
-`;
+import { layTopology, PRIVATE_NETWORK_POLICY, TARGET_A } from "../harness/topology.ts";
 
 const DEFAULT_SECONDS = 16;
 /** What the last exchanges may take after the time is over. */
@@ -56,7 +45,7 @@ describe(`random traffic, ZGATE_SOAK_SEED=${seed}`, { skip }, () => {
       await certificates.issueClient("client-1");
       await network.targetA.spawn([process.execPath, join(harness, "target.ts")]).waitForOutput(/ready/);
       const relay = new RelayProcess(network.relay, {
-        ...{ certificates, policy: POLICY, flags: ["--offload", relayOffload] },
+        ...{ certificates, policy: PRIVATE_NETWORK_POLICY, flags: ["--offload", relayOffload] },
       });
       await relay.start();
       const [agent] = network.agents;
