@@ -13,9 +13,11 @@ const PROLOGUE = `
   import { Worker, isMainThread } from "node:worker_threads";
   const { server: serverTls, client: clientTls } = JSON.parse(process.env.TLS);
   const open = (server) => openQuicEndpoint({ bind: "127.0.0.1:0", alpn: ["h3"], ...(server && { server: serverTls }) });
+  const held = [];
   const connected = async () => {
     const server = open(true), client = open(false);
-    server.onConnection = (connection) => { connection.onStream = () => {}; };
+    // What nobody holds is collected, and a stream that is collected is stopped.
+    server.onConnection = (connection) => { connection.onStream = (stream) => held.push(connection, stream); };
     const connection = await client.connect(server.localAddress, "relay.test", clientTls);
     return { server, client, connection };
   };

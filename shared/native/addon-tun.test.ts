@@ -322,14 +322,22 @@ if (!inside) {
         socket.bind(0, near);
         await once(socket, "listening");
         const send = (to: string): Promise<unknown> =>
-          new Promise((sent) => socket.send(Buffer.alloc(100), 7, to, sent));
-        // The kernel learns of the flows where it is not steered.
-        for (const [queue, src] of [greedy, modest].entries()) {
-          const payload = udp(7, socket.address().port, new Uint8Array(8));
-          const packet = framed(wide ? ipv6({ src, dst: near, payload }) : ipv4({ src, dst: near, payload }));
-          assert.equal(tun.write(packet, 0, packet.length, queue), packet.length);
+          new Promise((sent, failed) =>
+            socket.send(Buffer.alloc(100), 7, to, (error) => (error ? failed(error) : sent(undefined))),
+          );
+        // Where it is not steered, the kernel learns of the flows, and forgets in 3 s of silence (tun_flow_cleanup).
+        const learn = (): void => {
+          for (const [queue, src] of [greedy, modest].entries()) {
+            const payload = udp(7, socket.address().port, new Uint8Array(8));
+            const packet = framed(wide ? ipv6({ src, dst: near, payload }) : ipv4({ src, dst: near, payload }));
+            assert.equal(tun.write(packet, 0, packet.length, queue), packet.length);
+          }
+        };
+        for (let sent = 0; sent < 2 * QUEUE_PACKETS; sent++) {
+          if (sent % 100 === 0) learn();
+          await send(greedy);
         }
-        for (let sent = 0; sent < 2 * QUEUE_PACKETS; sent++) await send(greedy);
+        learn();
         await send(modest);
         const slab = new Uint8Array(SLAB_BYTES);
         const order: string[] = [];
