@@ -84,6 +84,7 @@ export class RelayCore {
   readonly live: LivePolicy;
   readonly sessions: SessionRegistry;
   readonly acceptor: Acceptor;
+  readonly flowAudit: FlowAudit;
   readonly auditSink = new MemorySink();
   /** Told when another policy is in force and the sessions know. */
   onSwap: (() => void) | undefined;
@@ -122,6 +123,7 @@ export class RelayCore {
     this.tun = tun;
     this.pool = pool;
     this.sessions = sessions;
+    this.flowAudit = flowAudit;
     this.#auditLog = audit;
   }
 

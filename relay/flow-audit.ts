@@ -8,7 +8,7 @@ import { formatAddress } from "../shared/packet/address.ts";
 import type { Verdict } from "../shared/policy/compiled-policy.ts";
 import { unixMs } from "../shared/units.ts";
 import type { AuditLog } from "./audit-log.ts";
-import { ENDING_SESSIONS, FLOWS_ENDED_A_TURN, FLOWS_EXPIRED_AT_ONCE } from "./constants.ts";
+import { ENDING_SESSIONS, FLOWS_ENDED_A_TURN } from "./constants.ts";
 import { COUNTER } from "./counters.ts";
 import type { Counters } from "./counters.ts";
 import { unpackVerdict } from "./flow-verdict.ts";
@@ -21,6 +21,9 @@ export class FlowAudit {
   readonly #shadow: ShadowPolicy | undefined;
   /** Sessions that are over and have flows that are not. */
   readonly #ending: Session[] = [];
+  /** Sessions that may have idle flows, and the time by which those are. */
+  readonly #expiring: Session[] = [];
+  #expiringMs = 0;
 
   constructor(audit: AuditLog, counters: Counters, shadow: ShadowPolicy | undefined) {
     this.#audit = audit;
@@ -51,13 +54,15 @@ export class FlowAudit {
     };
   }
 
-  /** Ends flows that have been idle for too long; when they are many, the rest the next time. */
-  expire(session: Session, nowMs: number): void {
-    const onEnd = (slot: number): void => {
-      this.#counters.add(COUNTER.flows.expired);
-      this.#ended(session, slot);
-    };
-    session.flows.expire(nowMs, onEnd, FLOWS_EXPIRED_AT_ONCE);
+  /**
+   * Ends flows that have been idle for too long; when they are many, the rest soon. To be called now and then: what is
+   * left of the last time goes first, so that each session has its turn.
+   */
+  expire(sessions: Iterable<Session>, nowMs: number): void {
+    if (this.#expiring.length > 0) return;
+    for (const session of sessions) if (session.flows.isDue(nowMs)) this.#expiring.push(session);
+    this.#expiringMs = nowMs;
+    this.#expireSome();
   }
 
   /** The session ends, and with it every flow; when they are many, the rest soon. */
@@ -70,6 +75,22 @@ export class FlowAudit {
   /** Ends what is left of the flows of sessions that are over. */
   finish(): void {
     while (this.#ending.length > 0) this.#endFirst();
+  }
+
+  /** One turn of `expire`. */
+  #expireSome(): void {
+    for (let left = FLOWS_ENDED_A_TURN; left > 0;) {
+      const session = this.#expiring.at(-1);
+      if (session === undefined) return;
+      if (!session.ended) left = session.flows.expire(this.#expiringMs, (slot) => this.#expired(session, slot), left);
+      if (left > 0) this.#expiring.pop();
+    }
+    setImmediate(() => this.#expireSome());
+  }
+
+  #expired(session: Session, slot: number): void {
+    this.#counters.add(COUNTER.flows.expired);
+    this.#ended(session, slot);
   }
 
   #turn(): void {

@@ -7,6 +7,7 @@ import { fragmentHeader, icmp, ipv4, ipv6, tcp, udp, words } from "../shared/pac
 import { PacketView } from "../shared/packet/view.ts";
 import {
   FIRST_FLOWS,
+  FLOWS_A_ROW,
   FLOW_IDLE_CLOSED_MS,
   FLOW_IDLE_HALF_CLOSED_MS,
   FLOW_IDLE_ICMP_MS,
@@ -15,6 +16,7 @@ import {
   FLOW_IDLE_UDP_MS,
   MAX_PROBES,
   MAX_SESSION_FLOWS,
+  ROW_WEIGHT,
 } from "./constants.ts";
 import { FlowBudget } from "./flow-budget.ts";
 import { hashKey, KEY_WORDS, putKey } from "./flow-key.ts";
@@ -232,12 +234,37 @@ describe("FlowTable", () => {
   test("flows that end together end so many at a time", () => {
     const flows = table();
     for (let port = 1; port <= 10; port++) flows.insert(up(port), 0, 0);
-    const expire = (limit: number): number => {
+    const expire = (work: number): number => {
       let ended = 0;
-      flows.expire(FLOW_IDLE_UDP_MS + 1, () => ended++, limit);
+      flows.expire(FLOW_IDLE_UDP_MS + 1, () => ended++, work);
       return ended;
     };
     assert.deepEqual([expire(4), expire(4), expire(4)], [4, 4, 2]);
+  });
+
+  test("idle flows are looked for where there may be some, a few rows at a time", () => {
+    const flows = table();
+    const rows = 6;
+    for (let port = 1; port <= rows * FLOWS_A_ROW; port++) flows.insert(up(port), 0, 0);
+    const late = flows.find(up(5 * FLOWS_A_ROW));
+    for (let port = 1; port <= rows * FLOWS_A_ROW; port++) {
+      const slot = flows.find(up(port));
+      if (slot !== late) flows.countUp(slot, up(port), 1_000);
+    }
+    const ended: number[] = [];
+    const expire = (nowMs: number, work: number): number => flows.expire(nowMs, (slot) => void ended.push(slot), work);
+    const nowMs = FLOW_IDLE_UDP_MS + 1;
+    assert.equal(flows.isDue(nowMs - 1), false);
+    assert.equal(flows.isDue(nowMs), true);
+    assert.equal(expire(nowMs, 2 * ROW_WEIGHT), 0);
+    assert.equal(expire(nowMs, 2 * ROW_WEIGHT), 0);
+    assert.deepEqual([ended, flows.isDue(nowMs)], [[], true]);
+    assert.equal(expire(nowMs, 2 * ROW_WEIGHT + 2), 1, "two rows, and one flow that ended");
+    assert.deepEqual([ended, flows.isDue(nowMs)], [[late], false]);
+    assert.equal(expire(nowMs, 100), 100, "nothing is looked at twice");
+    assert.equal(flows.isDue(nowMs + 1_000), true);
+    assert.equal(expire(nowMs + 1_000, Infinity), Infinity);
+    assert.equal(flows.size, 0);
   });
 
   test("a full table gives up what was idle, and keeps the flow that is not", () => {
@@ -366,6 +393,7 @@ test("a table is a Map that may forget, and tells what it forgets", () => {
             assert.ok(before - model.get(nameAt(slot))!.lastMs > FLOW_IDLE_UDP_MS);
             model.delete(nameAt(slot));
           });
+          assert.ok([...model.values()].every(({ lastMs }) => nowMs - lastMs <= FLOW_IDLE_UDP_MS));
           continue;
         }
         const name = `${action.port} ${action.host}`;

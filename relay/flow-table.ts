@@ -11,49 +11,27 @@
  * A probe is never longer than `MAX_PROBES`: whoever makes flows that collide evicts his own and costs no time.
  */
 import { randomInt } from "node:crypto";
-import {
-  PROTO_ICMP,
-  PROTO_ICMPV6,
-  PROTO_TCP,
-  PROTO_UDP,
-  PROTO_UDPLITE,
-  TCP_FIN,
-  TCP_RST,
-} from "../shared/packet/constants.ts";
 import type { FlowTarget } from "../shared/packet/flow.ts";
 import type { PacketView } from "../shared/packet/view.ts";
-import {
-  FIRST_FLOWS,
-  FLOW_IDLE_CLOSED_MS,
-  FLOW_IDLE_HALF_CLOSED_MS,
-  FLOW_IDLE_ICMP_MS,
-  FLOW_IDLE_OTHER_MS,
-  FLOW_IDLE_TCP_MS,
-  FLOW_IDLE_UDP_MS,
-  MAX_PROBES,
-  MAX_SESSION_FLOWS,
-} from "./constants.ts";
+import { FIRST_FLOWS, FLOWS_A_ROW, MAX_PROBES, MAX_SESSION_FLOWS, ROW_WEIGHT } from "./constants.ts";
 import { FLOW_BUDGET } from "./flow-budget.ts";
 import type { FlowBudget } from "./flow-budget.ts";
 import { FlowColumns } from "./flow-columns.ts";
 import type { FlowRecord } from "./flow-columns.ts";
+import { FlowDeadlines } from "./flow-deadlines.ts";
 import { hashKey, isKeyAt, KEY_WORDS, putKey, putReplyKey } from "./flow-key.ts";
 import type { FlowSource } from "./flow-key.ts";
+import { FIN_DOWN, FIN_UP, idleLimit, stateAfter, TCP_ENDS } from "./flow-lifetime.ts";
 
 /** Told of a flow that leaves the table, while its slot can still be read. It changes nothing in the table. */
 export type FlowEnd = (slot: number) => void;
-
-/** States of a TCP flow, as bits: FIN seen from the client, FIN seen to the client, RST seen. */
-const FIN_UP = 1;
-const FIN_DOWN = 2;
-const RESET = 4;
-const CLOSING = FIN_UP | FIN_DOWN | RESET;
 
 /** The key at hand, of any table: each call makes its own. */
 const currentKey = new Int32Array(KEY_WORDS);
 
 /** Of a table without flows; nothing is ever written to them. */
 const NO_COLUMNS = new FlowColumns(0);
+const NO_DEADLINES = new FlowDeadlines(0);
 const NO_INDEX = new Int32Array(1);
 const NO_SLOTS = new Int32Array(0);
 
@@ -66,6 +44,7 @@ export class FlowTable {
   /** Slot + 1 at the position that a key hashes to or behind it; 0 is free. Twice as long as the columns. */
   #index = NO_INDEX;
   #columns = NO_COLUMNS;
+  #deadlines = NO_DEADLINES;
   /** Slots under this were used before; those of them that are free are in `#free`. */
   #used = 0;
   #free = NO_SLOTS;
@@ -110,19 +89,20 @@ export class FlowTable {
     const slot = this.#freeCount > 0 ? this.#free[--this.#freeCount]! : this.#used++;
     this.#index[position] = slot + 1;
     this.#columns.start(slot, currentKey, verdict, nowMs);
+    this.#deadlines.lower(slot, this.#endOf(slot));
     return slot;
   }
 
   /** Counts a packet from the client, fragments too. */
   countUp(slot: number, view: PacketView, nowMs: number): void {
     this.#columns.countUp(slot, view.totalLength, nowMs);
-    if ((view.tcpFlags & (TCP_FIN | TCP_RST)) !== 0) this.#note(slot, view.tcpFlags, FIN_UP);
+    if ((view.tcpFlags & TCP_ENDS) !== 0) this.#note(slot, view.tcpFlags, FIN_UP);
   }
 
   /** Counts a packet to the client, fragments too. */
   countDown(slot: number, view: PacketView, nowMs: number): void {
     this.#columns.countDown(slot, view.totalLength, nowMs);
-    if ((view.tcpFlags & (TCP_FIN | TCP_RST)) !== 0) this.#note(slot, view.tcpFlags, FIN_DOWN);
+    if ((view.tcpFlags & TCP_ENDS) !== 0) this.#note(slot, view.tcpFlags, FIN_DOWN);
   }
 
   /** What `insert` or `judge` said last. */
@@ -184,17 +164,21 @@ export class FlowTable {
     this.#release(slot);
   }
 
-  /** Ends flows that were idle for longer than their protocol grants, at most `limit` of them. */
-  expire(nowMs: number, onEnd: FlowEnd, limit = Infinity): void {
-    let left = limit;
-    for (let slot = 0; slot < this.#used && left > 0; slot++) {
-      if (!this.#columns.isUsed(slot)) continue;
-      const idleMs = nowMs - this.#columns.lastMs[slot]!;
-      if (idleMs <= idleLimit(this.#columns.protocol(slot), this.#columns.states[slot]!)) continue;
-      onEnd(slot);
-      this.remove(slot);
-      left--;
+  /** Whether a flow may have been idle for longer than its protocol grants. */
+  isDue(nowMs: number): boolean {
+    return this.#deadlines.firstDue(nowMs) >= 0;
+  }
+
+  /**
+   * Ends flows that were idle for longer than their protocol grants, as far as `work` allows: 1 for each that ends, and
+   * `ROW_WEIGHT` for each row that was looked at. Returns the work that is left: none, when there may be more to end.
+   */
+  expire(nowMs: number, onEnd: FlowEnd, work = Infinity): number {
+    let left = work;
+    for (let row = this.#deadlines.firstDue(nowMs); row >= 0 && left > 0; row = this.#deadlines.firstDue(nowMs)) {
+      left = this.#expireRow(row, nowMs, onEnd, left);
     }
+    return Math.max(left, 0);
   }
 
   /**
@@ -211,6 +195,7 @@ export class FlowTable {
     this.#judged = Infinity;
     this.#budget.giveBack(Math.max(this.#columns.capacity - FIRST_FLOWS, 0));
     this.#columns = NO_COLUMNS;
+    this.#deadlines = NO_DEADLINES;
     this.#index = NO_INDEX;
     this.#free = NO_SLOTS;
     this.#used = 0;
@@ -219,9 +204,36 @@ export class FlowTable {
     return true;
   }
 
-  #note(slot: number, tcpFlags: number, fin: number): void {
-    const bits = ((tcpFlags & TCP_FIN) !== 0 ? fin : 0) | ((tcpFlags & TCP_RST) !== 0 ? RESET : 0);
-    this.#columns.states[slot] = this.#columns.states[slot]! | bits;
+  /** A TCP flow that a side has closed ends sooner. */
+  #note(slot: number, tcpFlags: number, fin: typeof FIN_UP | typeof FIN_DOWN): void {
+    this.#columns.states[slot] = stateAfter(this.#columns.states[slot]!, tcpFlags, fin);
+    this.#deadlines.lower(slot, this.#endOf(slot));
+  }
+
+  /** When the flow ends unless it has another packet. */
+  #endOf(slot: number): number {
+    return this.#columns.lastMs[slot]! + idleLimit(this.#columns.protocol(slot), this.#columns.states[slot]!);
+  }
+
+  /** Ends the flows of a row whose time is over. Returns the work that is left; with none the row may not be done. */
+  #expireRow(row: number, nowMs: number, onEnd: FlowEnd, work: number): number {
+    let left = work;
+    let earliest = Infinity;
+    const end = Math.min((row + 1) * FLOWS_A_ROW, this.#used);
+    for (let slot = row * FLOWS_A_ROW; slot < end; slot++) {
+      if (!this.#columns.isUsed(slot)) continue;
+      const endMs = this.#endOf(slot);
+      if (endMs >= nowMs) {
+        earliest = Math.min(earliest, endMs);
+        continue;
+      }
+      if (left <= 0) return 0;
+      onEnd(slot);
+      this.remove(slot);
+      left--;
+    }
+    this.#deadlines.put(row, earliest);
+    return left - ROW_WEIGHT;
   }
 
   /** The slot of the flow whose key is in `currentKey`. */
@@ -307,6 +319,7 @@ export class FlowTable {
     const larger = capacity === 0 ? FIRST_FLOWS : 2 * capacity;
     if (larger > MAX_SESSION_FLOWS || !this.#budget.take(capacity)) return false;
     this.#columns = this.#columns.grown(larger);
+    this.#deadlines = this.#deadlines.grown(larger);
     this.#free = new Int32Array(larger);
     this.#index = new Int32Array(2 * larger);
     for (let slot = 0; slot < capacity; slot++) {
@@ -314,21 +327,5 @@ export class FlowTable {
       this.#index[this.#freePosition()] = slot + 1;
     }
     return true;
-  }
-}
-
-function idleLimit(protocol: number, state: number): number {
-  switch (protocol) {
-    case PROTO_TCP:
-      if ((state & RESET) !== 0 || (state & (FIN_UP | FIN_DOWN)) === (FIN_UP | FIN_DOWN)) return FLOW_IDLE_CLOSED_MS;
-      return (state & CLOSING) === 0 ? FLOW_IDLE_TCP_MS : FLOW_IDLE_HALF_CLOSED_MS;
-    case PROTO_UDP:
-    case PROTO_UDPLITE:
-      return FLOW_IDLE_UDP_MS;
-    case PROTO_ICMP:
-    case PROTO_ICMPV6:
-      return FLOW_IDLE_ICMP_MS;
-    default:
-      return FLOW_IDLE_OTHER_MS;
   }
 }
