@@ -164,9 +164,13 @@ test(
   { timeout: 30_000 },
   async () => {
     const path = join(folder, "flip.yaml");
-    const soon = new Date(Date.now() + 300).toISOString();
-    const rule = `{ id: r, type: ip_cidr, action: allow, destinations: [10.0.0.1], not_before: ${soon} }`;
-    replace(path, `${HEAD}clients: { a: { rules: [${rule}] } }\n`);
+    // One flip after another: on a busy machine the first may have passed when the policy is loaded.
+    const now = Date.now();
+    const rules = Array.from({ length: 60 }, (_, index) => {
+      const flips = new Date(now + 300 * (index + 1)).toISOString();
+      return `{ id: r${index}, type: ip_cidr, action: allow, destinations: [10.0.0.1], not_before: ${flips} }`;
+    });
+    replace(path, `${HEAD}clients: { a: { rules: [${rules.join(", ")}] } }\n`);
     const flipped = Promise.withResolvers<void>();
     const live = await LivePolicy.open(path, thread, { onSwap: flipped.resolve, onReload: () => {} });
     const stay = setTimeout(() => {}, 30_000);
@@ -174,7 +178,7 @@ test(
     clearTimeout(stay);
     assert.equal(live.generation, 1);
     const { target, at } = readQuestion({ client: "a", dst: "10.0.0.1", proto: "tcp", port: 443 }, unixMs(Date.now()));
-    assert.equal(live.current.client("a")?.judge(target, at).ruleId, "r");
+    assert.equal(live.current.client("a")?.judge(target, at).ruleId, "r0");
     live.close();
   },
 );

@@ -7,6 +7,7 @@
  * Times are those of the monotonic clock that all processes of the machine share, in milliseconds.
  */
 import { createSocket } from "node:dgram";
+import { setImmediate as checked } from "node:timers/promises";
 
 /** What `receive` prints for each port: numbers and times, in the order of arrival. */
 export interface Arrivals {
@@ -32,7 +33,10 @@ function receive(ports: readonly number[]): void {
     return { port, sequence, atMs, bound };
   });
   void Promise.all(arrivals.map(({ bound }) => bound)).then(() => console.log("ready"));
-  process.on("SIGTERM", () => {
+  const received = (): number => arrivals.reduce((sum, { sequence }) => sum + sequence.length, 0);
+  process.on("SIGTERM", async () => {
+    // A socket is read 32 datagrams at a time (libuv), and the signal may come before the last ones are.
+    for (let before = -1; before < received(); await turn()) before = received();
     const result = Object.fromEntries(arrivals.map(({ port, sequence, atMs }) => [port, { sequence, atMs }]));
     process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0));
   });
@@ -52,6 +56,12 @@ function send(host: string, ports: readonly number[]): void {
     process.stdout.write(`${JSON.stringify({ sent })}\n`, () => process.exit(0));
   });
   console.log("ready");
+}
+
+/** A whole turn of the event loop: the sockets are read between two of its check phases. */
+async function turn(): Promise<void> {
+  await checked();
+  await checked();
 }
 
 if (import.meta.main) {

@@ -64,9 +64,10 @@ describe("namespaces and services", { skip }, () => {
       child.kill(signal);
       await once(child, "exit");
       const path = `/run/netns/${name.toString()}`;
-      assert.equal(existsSync(path), signal === "SIGKILL");
+      // Of what was killed any run sweeps the rest, also one that makes its namespaces at the same time.
+      if (signal === "SIGINT") assert.ok(!existsSync(path));
       Namespace.create(`after-${signal}`).delete();
-      assert.ok(!existsSync(path));
+      await waitFor("the namespace to be swept", () => !existsSync(path));
     });
   }
 

@@ -17,6 +17,9 @@ import { readFileSync } from "node:fs";
 import { connect, isIPv6 } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 
+import { ECHO_FILES, parseEchoes, unanswered } from "./echo-counters.ts";
+import type { EchoCount } from "./echo-counters.ts";
+
 export interface SoakResult {
   readonly tcpStreams: number;
   readonly tcpBytes: number;
@@ -148,23 +151,12 @@ class Soak {
   }
 }
 
-/** Echo requests sent and answers received in this network namespace, both families (proc_pid_net(5), SNMP). */
-function echoes(): { sent: number; received: number } {
-  const [names = "", values = ""] = readFileSync("/proc/net/snmp", "utf8")
-    .split("\n")
-    .filter((line) => line.startsWith("IcmpMsg:"));
-  const version4 = (name: string): number => Number(values.split(" ")[names.split(" ").indexOf(name)] ?? 0);
-  const snmp6 = readFileSync("/proc/net/snmp6", "utf8");
-  const version6 = (name: string): number => Number(new RegExp(`^${name}\\s+(\\d+)$`, "m").exec(snmp6)?.[1] ?? 0);
-  return {
-    sent: version4("OutType8") + version6("Icmp6OutEchos"),
-    received: version4("InType0") + version6("Icmp6InEchoReplies"),
-  };
+function echoes(): EchoCount {
+  return parseEchoes(ECHO_FILES.map((file) => readFileSync(file, "utf8")).join(""));
 }
 
-function lostSince(before: ReturnType<typeof echoes>): number {
-  const now = echoes();
-  return now.sent - before.sent - (now.received - before.received);
+function lostSince(before: EchoCount): number {
+  return unanswered(before, echoes());
 }
 
 if (import.meta.main) {

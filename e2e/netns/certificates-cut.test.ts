@@ -68,6 +68,10 @@ describe("revocation under traffic", { skip }, () => {
     return list[0]?.up.packets ?? 0;
   };
 
+  /** Datagrams that programs of the target have read (InDatagrams of RFC 4113). */
+  const arrived = async (): Promise<number> =>
+    Number(/^Udp: (\d+)/m.exec(await network.targetA.check(["cat", "/proc/net/snmp"]))?.[1]);
+
   for (const { how, reason, forbid, allow } of [
     {
       how: "by the list",
@@ -100,6 +104,9 @@ describe("revocation under traffic", { skip }, () => {
         allow();
         await waitFor("the next session", () => count("session-up") > opened);
         await waitFor("the stream in it", async () => (await packetsUp()) > 0);
+        // The target's process may be behind the relay's.
+        const before = await arrived();
+        await waitFor("the stream at the target", async () => (await arrived()) > before);
       }
       await sender.stop();
       await receiver.stop();

@@ -109,8 +109,8 @@ describe("renewal", { skip }, () => {
 
   test("by the relay: the session outlives its first certificate, a running download loses no byte", async () => {
     const { agent, first } = await start("kept", SHORT_LIFE_MS, ["--renew", "on"]);
-    const [opened] = records("session-up", "kept");
-    assert.equal(opened?.["serial"], first.serial);
+    const opened = await waitFor("the session in the audit", () => records("session-up", "kept")[0]);
+    assert.equal(opened["serial"], first.serial);
     await downloadIsWhole();
     assert.ok(Date.now() > first.notAfter);
     const renewals = records("session-renewed", "kept");
@@ -120,7 +120,7 @@ describe("renewal", { skip }, () => {
     assert.deepEqual(others, []);
     assert.deepEqual(
       [session?.["id"], session?.["serial"], session?.["notAfter"]],
-      [opened?.["session"], last?.["serial"], last?.["notAfter"]],
+      [opened["session"], last?.["serial"], last?.["notAfter"]],
     );
     assert.equal(records("session-up", "kept").length, 1);
     assert.doesNotMatch(agent.stderr, /session ended/);

@@ -99,13 +99,22 @@ describe("key exchange", { skip }, () => {
             const said = jsonLines(agent.stderr).find(({ msg }) => msg === "session is open");
             assert.equal(said?.["keyExchange"], group);
             assert.equal((await relay.metrics()).get(counter), counted + 1);
-            const listed = JSON.parse((await relay.get("/v1/status")) ?? "") as { list: { group: string }[] };
+            const listed = JSON.parse((await relay.get("/v1/status")) ?? "") as {
+              list: { id: string; group: string }[];
+            };
             assert.deepEqual(
               listed.list.map((session) => session.group),
               [group],
             );
-            assert.equal(last(relay.audit(), "type", "session-up")["group"], group);
-            assert.equal(last(relay.log(), "msg", "session is open")["group"], group);
+            const id = listed.list[0]?.id;
+            const recorded = await waitFor("the session in the audit", () =>
+              relay.audit().find(({ type, session }) => type === "session-up" && session === id),
+            );
+            assert.equal(recorded["group"], group);
+            const logged = await waitFor("the session in the log", () =>
+              relay.log().find(({ msg, session }) => msg === "session is open" && session === id),
+            );
+            assert.equal(logged["group"], group);
             await agent.stop();
             await waitFor("the end of the session", () => relay.audit().at(-1)?.["type"] === "session-down");
           });
@@ -120,14 +129,18 @@ describe("key exchange", { skip }, () => {
             const reason = String(down["reason"]);
             const sentence = reason.slice(reason.indexOf(": ") + 2);
             assert.ok(sentence.startsWith(refused), sentence);
-            const told = jsonLines(agent.stderr).find(({ code }) => code === "ZG_TLS_HANDSHAKE");
-            assert.equal(told?.["msg"], reason);
+            const told = await waitFor("the agent's log to say why", () =>
+              jsonLines(agent.stderr).find(({ code }) => code === "ZG_TLS_HANDSHAKE"),
+            );
+            assert.equal(told["msg"], reason);
             const record = await waitFor("the refusal in the relay's audit", () =>
               relay.audit().find(({ type }) => type === "refusal"),
             );
             assert.equal(record["what"], "handshake");
             assert.equal(record["reason"], sentence);
-            assert.ok(relay.log().some(({ msg }) => msg === `handshake refused: ${sentence}`));
+            await waitFor("the refusal in the relay's log", () =>
+              relay.log().some(({ msg }) => msg === `handshake refused: ${sentence}`),
+            );
             const metrics = await relay.metrics();
             assert.ok((metrics.get('zgate_handshakes_refused_total{reason="no-common-group"}') ?? 0) > 0);
           });
@@ -141,8 +154,3 @@ describe("key exchange", { skip }, () => {
     return JSON.parse(status) as Record<string, unknown>;
   }
 });
-
-/** The last record whose `field` has this value. */
-function last(records: readonly Record<string, unknown>[], field: string, value: string): Record<string, unknown> {
-  return records.findLast((record) => record[field] === value) ?? {};
-}

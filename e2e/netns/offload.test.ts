@@ -169,7 +169,9 @@ describe("super-packets and a kernel that may not carry them", { skip }, () => {
       }
       assert.equal(after.refusedOffloads, after.cut.refused);
       assert.deepEqual((await healthy()).cut, { lacking: 0, refused: 0 });
-      const warnings = jsonLines((relayFault === undefined ? agent : relay.service).stderr).filter(
+      const faultyService = relayFault === undefined ? agent : relay.service;
+      if (log !== undefined) await faultyService.waitForOutput(log);
+      const warnings = jsonLines(faultyService.stderr).filter(
         ({ level, msg }) => level === "warn" && /super-packet/.test(String(msg)),
       );
       if (log === undefined) assert.deepEqual(warnings, []);

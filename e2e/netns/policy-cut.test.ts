@@ -61,6 +61,11 @@ describe("a policy that is changed under traffic", { skip }, () => {
     await waitFor("the policy in force", () => outcomes("applied") > before);
   };
 
+  /** What was sent last is on its way, and a ping behind it. */
+  const allArrived = async (): Promise<void> => {
+    await network.agents[0].run(["ping", "-c", "1", "-W", "1", TARGET_A.ipv4]);
+  };
+
   test(`${CHANGES} changes: what is forbidden ends within ${PROMISED_MS} ms, what is allowed loses nothing`, async (t) => {
     const receiver = network.targetA.spawn([process.execPath, STREAM, "receive", `${CUT}`, `${KEPT}`]);
     await receiver.waitForOutput(/ready/);
@@ -75,8 +80,7 @@ describe("a policy that is changed under traffic", { skip }, () => {
     }
     await sender.stop();
     const { sent } = JSON.parse(sender.stdout.trim().split("\n").at(-1) ?? "") as { sent: number };
-    // What was sent last is on its way; the tunnel keeps the order of a flow, so a ping behind it is behind it all.
-    await network.agents[0].run(["ping", "-c", "1", "-W", "1", TARGET_A.ipv4]);
+    await allArrived();
     await receiver.stop();
     const arrivals = JSON.parse(receiver.stdout.trim().split("\n").at(-1) ?? "") as Record<number, Arrivals>;
 
@@ -155,6 +159,7 @@ describe("a policy that is changed under traffic", { skip }, () => {
         relay.audit().some(({ type, problems }) => type === "policy" && says.test(String(problems))),
       );
       await sender.stop();
+      await allArrived();
       await pinging.stop();
       const { sent } = JSON.parse(sender.stdout.trim().split("\n").at(-1) ?? "") as { sent: number };
       const arrivals = JSON.parse(pinging.stdout.trim().split("\n").at(-1) ?? "") as Record<number, Arrivals>;

@@ -226,7 +226,8 @@ suite("back-pressure", { timeout: 30_000 }, () => {
   test("a stream beyond the peer's limit opens when another ends", async (t) => {
     const pair = await openPair(t, { maxUniStreams: 2 });
     const first = await pair.atClient.openUni();
-    await pair.atClient.openUni();
+    // Held: a stream that is collected before its first write makes room, too.
+    const second = await pair.atClient.openUni();
     let opened = false;
     const third = pair.atClient.openUni().then((stream) => {
       opened = true;
@@ -238,6 +239,7 @@ suite("back-pressure", { timeout: 30_000 }, () => {
     assert.equal(opened, false);
     await readAll(far);
     assert.equal((await third).direction, "uni-out");
+    second.finish();
   });
 });
 
