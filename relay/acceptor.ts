@@ -170,7 +170,7 @@ export class Acceptor {
     if (!policy.enabled)
       throw new Refusal(403, "disabled-client", `the policy has the client ${identity.name} disabled`);
     sessions.makeRoomFor(identity.name, policy.limits.maxSessions ?? DEFAULT_CLIENT_SESSIONS);
-    if (sessions.size >= maxSessions) {
+    if (sessions.held >= maxSessions) {
       throw new Refusal(429, "over-limit", `the relay has its ${maxSessions} sessions`, POOL_RETRY_AFTER_S);
     }
     const session = new Session({

@@ -18,7 +18,7 @@ export const POLICY_THREAD_MS = 120_000;
 export const KNOWN_ROUTES = 1_024;
 /** Flows that are judged anew at once: half a millisecond of work when all of them are cut, each with an audit record. */
 export const FLOWS_JUDGED_A_TURN = 64;
-/** What a session with no flows costs in such a turn, in flows. */
+/** What a session costs in such a turn, and in one in which sessions end, in flows: more than it has. */
 export const SESSION_WEIGHT = 8;
 
 // Lease pool
@@ -140,7 +140,7 @@ export const FLOWS_ENDED_A_TURN = 32;
 export const FLOWS_A_ROW = 32;
 /** What looking through a row for idle flows costs, in flows that end: 10 microseconds when the code has just started. */
 export const ROW_WEIGHT = 2;
-/** Sessions that are over and have flows left; beyond them the oldest one's end all at once. */
+/** Sessions that are over and have flows left to end; beyond them no other session's end begins. */
 export const ENDING_SESSIONS = 64;
 /** Idle time that ends a flow, milliseconds. TCP: RFC 5382 REQ-5, two hours and four minutes. */
 export const FLOW_IDLE_TCP_MS = 7_440_000;

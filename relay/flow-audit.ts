@@ -65,16 +65,20 @@ export class FlowAudit {
     this.#expireSome();
   }
 
-  /** The session ends, and with it every flow; when they are many, the rest soon. */
+  /** Whether the flows of one more session can wait for their end. */
+  get hasRoom(): boolean {
+    return this.#ending.length < ENDING_SESSIONS;
+  }
+
+  /** The session has ended, and with it every flow; when they are many, the rest soon. */
   endAll(session: Session): void {
     if (this.#end(session, FLOWS_ENDED_A_TURN)) return;
     if (this.#ending.push(session) === 1) setImmediate(() => this.#turn());
-    else if (this.#ending.length > ENDING_SESSIONS) this.#endFirst();
   }
 
   /** Ends what is left of the flows of sessions that are over. */
   finish(): void {
-    while (this.#ending.length > 0) this.#endFirst();
+    for (const session of this.#ending.splice(0)) this.#end(session);
   }
 
   /** One turn of `expire`. */
@@ -98,11 +102,6 @@ export class FlowAudit {
     if (session === undefined) return;
     if (this.#end(session, FLOWS_ENDED_A_TURN)) this.#ending.shift();
     setImmediate(() => this.#turn());
-  }
-
-  #endFirst(): void {
-    const session = this.#ending.shift();
-    if (session !== undefined) this.#end(session);
   }
 
   #end(session: Session, limit?: number): boolean {

@@ -19,7 +19,7 @@ import type { Uplink } from "./uplink.ts";
 
 /** Who ends sessions: `SessionRegistry`. */
 export interface SessionEnds {
-  /** Ends a session: its peer is told `code` and `detail`. Idempotent. */
+  /** Ends a session: nothing of it passes from now on, and its peer is told `code` and `detail`. Idempotent. */
   end(session: Session, reason: EndReason, code: number, detail: string): void;
   /** Ends a session that met a fault of ours: the others go on. */
   fail(session: Session, error: unknown): void;

@@ -4,7 +4,7 @@
  *   open ▸ tables ▸ its control stream (`session-control.ts`) ▸ reports (`session-reports.ts`)
  *   renew ▸ another certificate, which the session lasts as long as
  *   policyChanged ▸ `policy-followers.ts`
- *   end, lost ▸ tables, lease, flows, reports; what ended already stays ended
+ *   end, lost ▸ tables, lease ▸ the rest in turns (`session-endings.ts`); what ended already stays ended
  */
 import type { Logger } from "pino";
 import { HTTP3_CODE } from "../shared/http3/spec.ts";
@@ -24,6 +24,8 @@ import { PolicyFollowers } from "./policy-followers.ts";
 import { RouteBook } from "./route-book.ts";
 import { SessionControl } from "./session-control.ts";
 import type { SessionEnds } from "./session-control.ts";
+import { SessionEndings } from "./session-endings.ts";
+import type { Ending } from "./session-endings.ts";
 import { SessionReports } from "./session-reports.ts";
 import { SessionTable } from "./session-table.ts";
 import type { EndReason, Session } from "./session.ts";
@@ -47,10 +49,12 @@ export class SessionRegistry implements SessionEnds {
   readonly #reports: SessionReports;
   readonly #routes: RouteBook;
   readonly #followers: PolicyFollowers;
+  readonly #endings: SessionEndings;
 
   constructor(parts: RegistryParts) {
     this.#parts = parts;
     this.#reports = new SessionReports(parts.log, parts.audit, parts.counters);
+    this.#endings = new SessionEndings(parts.flowAudit, this.#reports);
     this.#routes = new RouteBook(parts.live);
     this.#followers = new PolicyFollowers({
       live: parts.live,
@@ -62,6 +66,11 @@ export class SessionRegistry implements SessionEnds {
 
   get size(): number {
     return this.#table.size;
+  }
+
+  /** Those that are open, and those whose end is not done. */
+  get held(): number {
+    return this.#table.size + this.#endings.size;
   }
 
   [Symbol.iterator](): IterableIterator<Session> {
@@ -77,7 +86,8 @@ export class SessionRegistry implements SessionEnds {
     return this.#table.byId(id);
   }
 
-  ofClient(client: string): readonly Session[] {
+  /** The client's sessions, oldest first. */
+  ofClient(client: string): ReadonlySet<Session> {
     return this.#table.ofClient(client);
   }
 
@@ -88,12 +98,12 @@ export class SessionRegistry implements SessionEnds {
 
   /** To be called now and then: forgets what is worth nothing any more. */
   forgetBudgets(nowMs: number): void {
-    this.#budgets.forget(nowMs, (client) => this.#table.ofClient(client).length > 0);
+    this.#budgets.forget(nowMs, (client) => this.#table.ofClient(client).size > 0);
   }
 
   /** Ends the client's oldest sessions until it has fewer than `limit`: the newest one is the one that lives. */
   makeRoomFor(client: string, limit: number): void {
-    const sessions = this.#table.ofClient(client);
+    const sessions = [...this.#table.ofClient(client)];
     for (const session of sessions.slice(0, Math.max(0, sessions.length - limit + 1))) {
       this.end(session, "replaced", CLOSE_CODE.REPLACED, "the same client opened a newer session");
     }
@@ -109,10 +119,9 @@ export class SessionRegistry implements SessionEnds {
     this.#reports.opened(session);
   }
 
-  /** Ends a session: its peer is told `code` and `detail`. Idempotent. */
+  /** Ends a session: nothing of it passes from now on, and its peer is told `code` and `detail`. Idempotent. */
   end(session: Session, reason: EndReason, code: number, detail: string): void {
-    if (!this.#remove(session, reason, detail)) return;
-    session.http3.close(code, detail);
+    this.#remove({ session, reason, code, detail });
   }
 
   /** Ends a session that met a fault of ours: the others go on. */
@@ -123,11 +132,13 @@ export class SessionRegistry implements SessionEnds {
 
   /** The connection of a session is gone. */
   lost(session: Session, info: CloseInfo): void {
-    this.#remove(session, lossReason(info), info.reason);
+    this.#remove({ session, reason: lossReason(info), code: undefined, detail: info.reason });
   }
 
+  /** Ends all of them, at once: the relay goes down. */
   endAll(reason: EndReason, code: number, detail: string): void {
     for (const session of [...this.#table]) this.end(session, reason, code, detail);
+    this.#endings.finish();
   }
 
   /**
@@ -166,15 +177,14 @@ export class SessionRegistry implements SessionEnds {
     this.#followers.changed();
   }
 
-  #remove(session: Session, reason: EndReason, detail: string): boolean {
-    if (session.ended) return false;
+  #remove(ending: Ending): void {
+    const { session } = ending;
+    if (session.ended) return;
     session.ended = true;
     this.#table.remove(session);
     this.#controls.delete(session);
     this.#parts.pool.release(session.lease);
-    this.#parts.flowAudit.endAll(session);
-    this.#reports.ended(session, reason, detail);
-    return true;
+    this.#endings.add(ending);
   }
 }
 

@@ -1,7 +1,7 @@
 /** What is said of sessions that open, are renewed and end: to the log, the audit and the counters. */
 import type { Logger } from "pino";
 import { formatAddress } from "../shared/packet/address.ts";
-import { unixMs } from "../shared/units.ts";
+import type { UnixMs } from "../shared/units.ts";
 import type { AuditLog } from "./audit-log.ts";
 import { COUNTER } from "./counters.ts";
 import type { Counters } from "./counters.ts";
@@ -51,7 +51,7 @@ export class SessionReports {
     this.#log.error({ err: error, session: id, client }, "a session failed by a fault of the relay");
   }
 
-  ended(session: Session, reason: EndReason, detail: string): void {
+  ended(session: Session, reason: EndReason, detail: string, end: UnixMs): void {
     const { id, client, remote, startedAt, up, down, dropped } = session;
     this.#counters.add(COUNTER.sessionsEnded[reason]);
     this.#audit.sessionDown({
@@ -59,7 +59,7 @@ export class SessionReports {
       client,
       remote,
       start: startedAt,
-      end: unixMs(Date.now()),
+      end,
       reason,
       ...(detail === "" ? {} : { detail }),
       up: { ...up },

@@ -7,11 +7,14 @@ export interface TableEntry {
   readonly lease: Lease;
 }
 
+/** The sessions of a client that has none. */
+const NONE: ReadonlySet<never> = new Set();
+
 export class SessionTable<S extends TableEntry> {
   readonly #bySlot: (S | undefined)[] = [];
   readonly #byId = new Map<string, S>();
   /** Oldest first. */
-  readonly #byClient = new Map<string, S[]>();
+  readonly #byClient = new Map<string, Set<S>>();
 
   get size(): number {
     return this.#byId.size;
@@ -31,16 +34,16 @@ export class SessionTable<S extends TableEntry> {
   }
 
   /** The client's sessions, oldest first. */
-  ofClient(client: string): readonly S[] {
-    return this.#byClient.get(client) ?? [];
+  ofClient(client: string): ReadonlySet<S> {
+    return this.#byClient.get(client) ?? NONE;
   }
 
   add(session: S): void {
     this.#bySlot[session.lease.slot] = session;
     this.#byId.set(session.id, session);
     const siblings = this.#byClient.get(session.lease.client);
-    if (siblings === undefined) this.#byClient.set(session.lease.client, [session]);
-    else siblings.push(session);
+    if (siblings === undefined) this.#byClient.set(session.lease.client, new Set([session]));
+    else siblings.add(session);
   }
 
   /** Idempotent. */
@@ -48,8 +51,8 @@ export class SessionTable<S extends TableEntry> {
     if (!this.#byId.delete(session.id)) return;
     if (this.#bySlot[session.lease.slot] === session) this.#bySlot[session.lease.slot] = undefined;
     const { client } = session.lease;
-    const rest = this.ofClient(client).filter((sibling) => sibling !== session);
-    if (rest.length === 0) this.#byClient.delete(client);
-    else this.#byClient.set(client, rest);
+    const siblings = this.#byClient.get(client);
+    siblings?.delete(session);
+    if (siblings?.size === 0) this.#byClient.delete(client);
   }
 }
