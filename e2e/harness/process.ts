@@ -18,8 +18,8 @@ import { argvInside, environment } from "./command.ts";
 const KEPT_OUTPUT_CHARS = 4 * 1024 * 1024;
 /** How much of the output an error message shows, in characters. */
 const SHOWN_OUTPUT_CHARS = 2_000;
-/** How long `waitFor…` waits unless its caller says otherwise, in milliseconds. */
-const WAIT_TIMEOUT_MS = 10_000;
+/** How long `waitFor…` waits unless its caller says otherwise, in milliseconds: a busy machine starts Node in seconds. */
+const WAIT_TIMEOUT_MS = 20_000;
 /** How long `stop` waits after SIGTERM before it sends SIGKILL, in milliseconds. */
 const STOP_GRACE_MS = 5_000;
 /** Pause between two looks at a condition that announces nothing, in milliseconds. */
