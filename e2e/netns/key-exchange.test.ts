@@ -96,8 +96,10 @@ describe("key exchange", { skip }, () => {
             const { answer } = await probe(network.agents[0], { protocol: "udp", host: TARGET_A.ipv4, port: 7 });
             assert.equal(answer, "echo");
             assert.equal((await agentStatus())["keyExchange"], group);
-            const said = jsonLines(agent.stderr).find(({ msg }) => msg === "session is open");
-            assert.equal(said?.["keyExchange"], group);
+            const said = await waitFor("the agent's log to say so", () =>
+              jsonLines(agent.stderr).find(({ msg }) => msg === "session is open"),
+            );
+            assert.equal(said["keyExchange"], group);
             assert.equal((await relay.metrics()).get(counter), counted + 1);
             const listed = JSON.parse((await relay.get("/v1/status")) ?? "") as {
               list: { id: string; group: string }[];

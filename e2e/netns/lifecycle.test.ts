@@ -93,12 +93,7 @@ describe("lifecycle", { skip }, () => {
   });
 
   test("a relay that drains serves its sessions to the end of the grace, takes no new ones, and says so", async () => {
-    const draining = new RelayProcess(network.relay, {
-      certificates,
-      policy: POLICY,
-      flags: ["--drain", `${DRAIN_MS}ms`],
-    });
-    await draining.start();
+    const draining = await startWithGrace(`${DRAIN_MS}ms`);
     const agent = await open(0);
     const began = performance.now();
     draining.service.signal("SIGTERM");
