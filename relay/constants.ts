@@ -14,6 +14,13 @@ export const LOOP_LAG_SAMPLE_MS = 500;
 export const POLICY_THREAD_MEGABYTES = 2_048;
 /** One load or answer of it, milliseconds: the largest valid file takes 6 s, and 40 s on a machine that is busy. */
 export const POLICY_THREAD_MS = 120_000;
+/**
+ * Heap of it that is kept while it has nothing to do, MB: a policy of 20,000 rules leaves about as much behind, one of
+ * 100,000 five times that.
+ */
+export const POLICY_THREAD_KEPT_MEGABYTES = 128;
+/** So long after its last answer it has nothing to do, milliseconds: clients that come after a change ask within it. */
+export const POLICY_THREAD_IDLE_MS = 10_000;
 /** Different sets of rules whose routes are kept for the next session: 64 KB each at most. */
 export const KNOWN_ROUTES = 1_024;
 /** Flows that are judged anew at once: half a millisecond of work when all of them are cut, each with an audit record. */

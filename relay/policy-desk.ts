@@ -3,11 +3,10 @@ import { resolve } from "node:path";
 import { ZgateError } from "../shared/errors.ts";
 import { signatureOf } from "../shared/host/file-watch.ts";
 import type { Explanation, FlowQuestion } from "../shared/policy/explain.ts";
-import type { PolicyText } from "../shared/policy/load.ts";
 import { PolicyError } from "../shared/policy/problem.ts";
 import type { TimeOutlook } from "../shared/policy/time-conditions.ts";
 import { type UnixMs, unixMs } from "../shared/units.ts";
-import type { LoadedImage, PolicyAnswer, PolicyFailure, PolicyQuestion } from "./policy-messages.ts";
+import type { AdoptedPolicy, LoadedImage, PolicyAnswer, PolicyFailure, PolicyQuestion } from "./policy-messages.ts";
 import type { PolicyThread } from "./policy-thread.ts";
 
 /** What was loaded, and the number to adopt it by. */
@@ -42,8 +41,8 @@ export class PolicyDesk {
   }
 
   /** What was loaded is in force from now on: the questions below are about it. */
-  adopt({ id, text }: { readonly id: number; readonly text: PolicyText }): void {
-    this.#thread.adopt(this.#asker, id, text);
+  adopt({ id, image, text }: AdoptedPolicy & { readonly id: number }): void {
+    this.#thread.adopt(this.#asker, id, { image, text });
   }
 
   /** What the policy in force changed of the one before, in sentences. */

@@ -39,6 +39,9 @@ export interface LoadedImage {
   readonly text: PolicyText;
 }
 
+/** A policy in force, as the thread has to know it. */
+export type AdoptedPolicy = Pick<LoadedImage, "image" | "text">;
+
 /** What was thrown, as far as it can be copied: a `PolicyError` when it has problems, a fault of ours without a code. */
 export interface PolicyFailure {
   readonly kind: "failure";
@@ -51,12 +54,14 @@ export interface PolicyFailure {
 /** Asked by `asker`, each of whom has one policy in force. */
 export type PolicyRequest =
   | { readonly id: number; readonly asker: number; readonly ask: PolicyQuestion }
-  /** The policy of the asker's load `id`, which was made of `text`, is in force now. Not answered. */
-  | { readonly id: number; readonly asker: number; readonly adopt: PolicyText }
+  /** The policy of the asker's load `id` is in force now. Not answered. */
+  | { readonly id: number; readonly asker: number; readonly adopt: AdoptedPolicy }
   /** The asker is gone. Not answered. */
   | { readonly asker: number; readonly gone: true };
 
 export interface PolicyResponse {
   readonly id: number;
   readonly answer: PolicyAnswer;
+  /** What V8 keeps for the thread's heap by now, bytes. */
+  readonly heapBytes: number;
 }

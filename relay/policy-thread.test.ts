@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import type { TestContext } from "node:test";
+import { setTimeout } from "node:timers/promises";
+import type { Worker } from "node:worker_threads";
 import { PolicyError } from "../shared/policy/problem.ts";
 import { unixMs } from "../shared/units.ts";
 import { PolicyDesk } from "./policy-desk.ts";
@@ -17,7 +21,7 @@ function write(name: string, text: string): string {
   return path;
 }
 
-const GENEROUS: PolicyThreadLimits = { megabytes: 2_048, milliseconds: 60_000 };
+const GENEROUS: PolicyThreadLimits = { megabytes: 2_048, milliseconds: 60_000, keptMegabytes: 2_048, idleMs: 1 };
 const AT = unixMs(Date.UTC(2026, 0, 5, 12));
 const rule = (id: string, address: string): string =>
   `{ id: ${id}, type: ip_cidr, action: allow, destinations: [${address}] }`;
@@ -26,6 +30,10 @@ const SMALL = write(
   `version: "1.0"\nclients:\n  a: { rules: [${rule("one", "10.0.0.1")}] }\n  b: { rules: [${rule("two", "10.0.0.2")}] }\n`,
 );
 const LARGER = write("larger.yaml", `version: "1.0"\nclients:\n  a: { rules: [${rule("one", "10.0.0.0/30")}] }\n`);
+const SCHEDULED = write(
+  "scheduled.yaml",
+  `version: "1.0"\nclients:\n  a:\n    rules:\n      - { ${rule("one", "10.0.0.1").slice(2, -2)}, not_after: "2026-01-06T00:00:00Z" }\n`,
+);
 /** 20 MB: some 600 of heap while it is read, and seconds. */
 const LARGE = write("large.yaml", `version: "1.0"\nclients:\n  a:\n    rules:\n${manyRules(200_000)}`);
 function manyRules(count: number): string {
@@ -38,6 +46,15 @@ function manyRules(count: number): string {
 }
 
 const QUESTION = { client: "a", dst: "10.0.0.1", proto: "tcp", port: 80 };
+
+/** The threads that are started while the test runs. */
+function startedThreads(t: TestContext): Worker[] {
+  const threads: Worker[] = [];
+  const note = (worker: Worker): void => void threads.push(worker);
+  process.on("worker", note);
+  t.after(() => process.off("worker", note));
+  return threads;
+}
 
 describe("the policy thread", { timeout: 120_000 }, () => {
   test("loads, and answers about what was adopted", async () => {
@@ -96,4 +113,34 @@ describe("the policy thread", { timeout: 120_000 }, () => {
       assert.deepEqual((await desk.changes())[0], "a: + 10.0.0.0, 10.0.0.2/31  every protocol");
     });
   }
+
+  test("one that has grown large is replaced when it is idle: the new one knows what is in force", async (t) => {
+    const threads = startedThreads(t);
+    const desk = new PolicyDesk(new PolicyThread({ ...GENEROUS, keptMegabytes: 0, idleMs: 5 }));
+    desk.adopt(await desk.load(SCHEDULED));
+    const [first] = threads;
+    assert.ok(first);
+    const outlook = await desk.outlook(AT);
+    assert.equal(outlook.next, Date.UTC(2026, 0, 6));
+    const [routes, explanation] = [await desk.routes("a", AT), await desk.explain(QUESTION, AT)];
+    if (first.threadId >= 0) await once(first, "exit");
+    assert.ok(threads.length > 1);
+    assert.deepEqual(await desk.outlook(AT), outlook);
+    assert.deepEqual([await desk.routes("a", AT), await desk.explain(QUESTION, AT)], [routes, explanation]);
+    desk.adopt(await desk.load(LARGER));
+    assert.match((await desk.changes())[0] ?? "", /^a: /);
+    await once(process, "worker"); // The last of them: it is fresh, and nobody asks it.
+  });
+
+  test("a small one is kept", async (t) => {
+    const threads = startedThreads(t);
+    const desk = new PolicyDesk(new PolicyThread(GENEROUS));
+    desk.adopt(await desk.load(SMALL));
+    for (let turn = 0; turn < 3; turn++) {
+      await desk.routes("a", AT);
+      // Timers fire in their order: one that would replace the thread was set before.
+      await setTimeout(GENEROUS.idleMs);
+    }
+    assert.equal(threads.length, 1);
+  });
 });

@@ -5,13 +5,18 @@
  *                                └─ dies (memory, time, a fault) ─▶ the first one waiting fails; a new thread is told
  *                                   what is in force, and asked the others again
  *
- * The thread is kept when it has nothing to do: a warm one loads a small policy within a millisecond or two.
+ * The thread is kept when it has nothing to do: a warm one loads a small policy within a millisecond or two. One whose
+ * heap has grown large gives it back only by ending: a new one takes its place when it has had nothing to do for a while.
  */
 import { Worker } from "node:worker_threads";
 import { messageOf, ZgateError } from "../shared/errors.ts";
-import type { PolicyText } from "../shared/policy/load.ts";
-import { POLICY_THREAD_MEGABYTES, POLICY_THREAD_MS } from "./constants.ts";
-import type { PolicyAnswer, PolicyQuestion, PolicyRequest, PolicyResponse } from "./policy-messages.ts";
+import {
+  POLICY_THREAD_IDLE_MS,
+  POLICY_THREAD_KEPT_MEGABYTES,
+  POLICY_THREAD_MEGABYTES,
+  POLICY_THREAD_MS,
+} from "./constants.ts";
+import type { AdoptedPolicy, PolicyAnswer, PolicyQuestion, PolicyRequest, PolicyResponse } from "./policy-messages.ts";
 
 interface Waiting {
   readonly request: PolicyRequest;
@@ -19,11 +24,23 @@ interface Waiting {
   reject(error: ZgateError): void;
 }
 
-/** The limits of one request. Tests have smaller ones. */
+/** Tests have smaller ones. */
 export interface PolicyThreadLimits {
+  /** The heap and the time of one request. */
   readonly megabytes: number;
   readonly milliseconds: number;
+  /** The heap that an idle thread may keep, and after how long without a request it is idle. */
+  readonly keptMegabytes: number;
+  readonly idleMs: number;
 }
+
+const LIMITS: PolicyThreadLimits = {
+  megabytes: POLICY_THREAD_MEGABYTES,
+  milliseconds: POLICY_THREAD_MS,
+  keptMegabytes: POLICY_THREAD_KEPT_MEGABYTES,
+  idleMs: POLICY_THREAD_IDLE_MS,
+};
+const MEGABYTE = 1024 * 1024;
 
 export class PolicyThread {
   readonly #limits: PolicyThreadLimits;
@@ -32,13 +49,16 @@ export class PolicyThread {
   readonly #waiting = new Map<number, Waiting>();
   /** What each asker has in force. */
   readonly #adopted = new Map<number, PolicyRequest>();
+  /** Until the thread's request takes too long; without one, until it is idle, if it is large. */
   #watchdog: NodeJS.Timeout | undefined;
+  /** The heap of the thread when it last answered. */
+  #heapBytes = 0;
   /** A thread that is ended because its request took too long. */
   #overdue: Worker | undefined;
   #requests = 0;
   #askers = 0;
 
-  constructor(limits: PolicyThreadLimits = { megabytes: POLICY_THREAD_MEGABYTES, milliseconds: POLICY_THREAD_MS }) {
+  constructor(limits = LIMITS) {
     this.#limits = limits;
   }
 
@@ -58,9 +78,9 @@ export class PolicyThread {
     return { id, answer: promise };
   }
 
-  /** What the asker's load `id` has made of `text` is in force. */
-  adopt(asker: number, id: number, text: PolicyText): void {
-    const request = { id, asker, adopt: text };
+  /** What the asker's load `id` has made is in force. */
+  adopt(asker: number, id: number, adopt: AdoptedPolicy): void {
+    const request = { id, asker, adopt };
     this.#adopted.set(asker, request);
     this.#post(request);
   }
@@ -83,16 +103,20 @@ export class PolicyThread {
       resourceLimits: { maxOldGenerationSizeMb: this.#limits.megabytes },
     });
     let reason: unknown = "it ended by itself";
-    worker.on("message", ({ id, answer }: PolicyResponse) => this.#answered(id, answer));
+    worker.on("message", (response: PolicyResponse) => {
+      if (this.#worker === worker) this.#answered(response);
+    });
     worker.on("error", (error) => (reason = error));
     worker.on("exit", () => this.#died(worker, reason));
     this.#worker = worker;
+    this.#heapBytes = 0;
     for (const request of this.#adopted.values()) worker.postMessage(request, []);
     for (const { request } of this.#waiting.values()) worker.postMessage(request, []);
     this.#watch();
   }
 
-  #answered(id: number, answer: PolicyAnswer): void {
+  #answered({ id, answer, heapBytes }: PolicyResponse): void {
+    this.#heapBytes = heapBytes;
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     this.#watch();
@@ -121,7 +145,7 @@ export class PolicyThread {
   /** Keeps the process alive and the time while the thread works on something. */
   #watch(): void {
     clearTimeout(this.#watchdog);
-    if (this.#waiting.size === 0) return void this.#worker?.unref();
+    if (this.#waiting.size === 0) return this.#rest();
     const worker = this.#worker;
     worker?.ref();
     this.#watchdog = setTimeout(() => {
@@ -129,5 +153,21 @@ export class PolicyThread {
       void worker?.terminate();
     }, this.#limits.milliseconds);
     this.#watchdog.unref();
+  }
+
+  /** The thread has nothing to do. */
+  #rest(): void {
+    this.#worker?.unref();
+    const { keptMegabytes, idleMs } = this.#limits;
+    if (this.#heapBytes <= keptMegabytes * MEGABYTE) return;
+    this.#watchdog = setTimeout(() => this.#replace(), idleMs);
+    this.#watchdog.unref();
+  }
+
+  /** A fresh thread knows what is in force, and reads it again only if it is asked about it. */
+  #replace(): void {
+    const worker = this.#worker;
+    this.#start();
+    void worker?.terminate();
   }
 }

@@ -2,41 +2,49 @@
  * The policy thread: loads policies and answers for those in force, one request after the other, so that the relay's
  * own thread moves packets meanwhile. It keeps the documents; the relay keeps what it needs to judge.
  */
+import { getHeapStatistics } from "node:v8";
 import { parentPort } from "node:worker_threads";
 import { messageOf, ZgateError } from "../shared/errors.ts";
 import { summariseChange } from "../shared/policy/change-summary.ts";
-import { compilePolicy } from "../shared/policy/compile.ts";
-import type { CompiledPolicy } from "../shared/policy/compiled-policy.ts";
+import { CompiledPolicy } from "../shared/policy/compiled-policy.ts";
 import type { PolicyDocument } from "../shared/policy/document.ts";
 import { explainFlow, readQuestion } from "../shared/policy/explain.ts";
-import { loadPolicyFile, type PolicyText, rereadPolicy } from "../shared/policy/load.ts";
+import { loadPolicyFile, rereadPolicy } from "../shared/policy/load.ts";
 import { PolicyError } from "../shared/policy/problem.ts";
 import { ClientRoutes } from "../shared/policy/routes.ts";
 import { MAX_CAPSULE_ROUTES } from "../shared/tunnel/constants.ts";
 import { encodeRouteAdvertisement } from "../shared/tunnel/route-capsule.ts";
 import { limitRoutes } from "../shared/tunnel/route-limit.ts";
 import type { UnixMs } from "../shared/units.ts";
-import type { PolicyAnswer, PolicyFailure, PolicyQuestion, PolicyRequest, PolicyResponse } from "./policy-messages.ts";
+import type {
+  AdoptedPolicy,
+  PolicyAnswer,
+  PolicyFailure,
+  PolicyQuestion,
+  PolicyRequest,
+  PolicyResponse,
+} from "./policy-messages.ts";
 
-/** A policy, made again from its text where another thread had loaded it. */
+/** A policy, made again from its image and its text where another thread had loaded it. */
 class KnownPolicy {
-  readonly #text: PolicyText;
+  readonly #adopted: AdoptedPolicy;
   #document: PolicyDocument | undefined;
   #compiled: CompiledPolicy | undefined;
   #routes: { at: UnixMs; routes: ClientRoutes } | undefined;
 
-  constructor(text: PolicyText, document?: PolicyDocument, compiled?: CompiledPolicy) {
-    this.#text = text;
+  constructor(adopted: AdoptedPolicy, document?: PolicyDocument, compiled?: CompiledPolicy) {
+    this.#adopted = adopted;
     this.#document = document;
     this.#compiled = compiled;
   }
 
+  /** Takes as long as the load did where another thread had loaded it. */
   get document(): PolicyDocument {
-    return (this.#document ??= rereadPolicy(this.#text));
+    return (this.#document ??= rereadPolicy(this.#adopted.text));
   }
 
   get compiled(): CompiledPolicy {
-    return (this.#compiled ??= compilePolicy(this.document));
+    return (this.#compiled ??= new CompiledPolicy(this.#adopted.image));
   }
 
   /** Many sessions ask at the same time. */
@@ -52,9 +60,9 @@ class Asker {
   #before: KnownPolicy | undefined;
   #inForce: KnownPolicy | undefined;
 
-  adopt(id: number, text: PolicyText): void {
+  adopt(id: number, adopted: AdoptedPolicy): void {
     this.#before = this.#inForce;
-    this.#inForce = this.#loaded?.id === id ? this.#loaded.policy : new KnownPolicy(text);
+    this.#inForce = this.#loaded?.id === id ? this.#loaded.policy : new KnownPolicy(adopted);
     this.#loaded = undefined;
   }
 
@@ -65,8 +73,9 @@ class Asker {
         // What an earlier load made and nobody has put in force makes room first.
         this.#loaded = undefined;
         const { policy, document, files, text } = await loadPolicyFile(ask.path, { at });
-        this.#loaded = { id, policy: new KnownPolicy(text, document, policy) };
-        return { kind, image: policy.image, outlook: policy.outlook(at), files, text };
+        const { image } = policy;
+        this.#loaded = { id, policy: new KnownPolicy({ image, text }, document, policy) };
+        return { kind, image, outlook: policy.outlook(at), files, text };
       }
       case "changes": {
         const before = this.#before;
@@ -108,7 +117,8 @@ async function take(request: PolicyRequest): Promise<void> {
   else if ("adopt" in request) askerOf(request.asker).adopt(request.id, request.adopt);
   else {
     const answer = await askerOf(request.asker).answer(request.id, request.ask).catch(failureOf);
-    const response: PolicyResponse = { id: request.id, answer };
+    const heapBytes = getHeapStatistics().total_heap_size;
+    const response: PolicyResponse = { id: request.id, answer, heapBytes };
     parentPort?.postMessage(response, []);
   }
 }
