@@ -20,8 +20,11 @@ const KEPT_OUTPUT_CHARS = 4 * 1024 * 1024;
 const SHOWN_OUTPUT_CHARS = 2_000;
 /** How long `waitFor…` waits unless its caller says otherwise, in milliseconds: a busy machine starts Node in seconds. */
 const WAIT_TIMEOUT_MS = 20_000;
-/** How long `stop` waits after SIGTERM before it sends SIGKILL, in milliseconds. */
-const STOP_GRACE_MS = 5_000;
+/**
+ * How long `stop` waits after SIGTERM before it sends SIGKILL, in milliseconds: a relay gives up each of its steps
+ * after two seconds, and one that was killed leaves its device and its rules to the test behind it.
+ */
+const STOP_GRACE_MS = 20_000;
 /** Pause between two looks at a condition that announces nothing, in milliseconds. */
 const PROBE_INTERVAL_MS = 5;
 
