@@ -85,7 +85,7 @@ describe("quic-go as server of our client", () => {
       const tls = { ...tlsMaterial(ours, CLIENT_NAME), keyExchange };
       const connecting = endpoint.connect(`127.0.0.1:${port}`, SERVER_NAME, tls);
       if (group === undefined) {
-        await assert.rejects(connecting, { code: "ZG_TLS_HANDSHAKE", message: /TLS alert 40/ });
+        await assert.rejects(connecting, { code: "ZG_TLS_HANDSHAKE", message: /\berror 40\b/ });
         return;
       }
       const connection = await connecting;

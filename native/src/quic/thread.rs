@@ -238,7 +238,6 @@ fn connect(
             return;
         }
     };
-    let server_name = server_name.to_owned();
     let task_bridge = Arc::clone(bridge);
     let hold = bridge.executor.hold();
     spawn(bridge, async move {
@@ -249,7 +248,7 @@ fn connect(
                 task_bridge.mailbox.notice(Notice::Connected { ticket, connection });
                 return;
             }
-            Some(Err(error)) => connect_failure(&error, remote, &server_name),
+            Some(Err(error)) => connect_failure(&error, remote),
             None => {
                 let reason = format!("{remote}: no answer within {} s", HANDSHAKE_TIMEOUT.as_secs());
                 Failed { code: Code::ConnectFailed, reason, closed: None }
@@ -259,22 +258,16 @@ fn connect(
     });
 }
 
-fn connect_failure(error: &ConnectionError, remote: SocketAddr, server_name: &str) -> Failed {
+/// What TLS alerts mean is said where all callers and servers say it: shared/native/tls-refusal.ts.
+fn connect_failure(error: &ConnectionError, remote: SocketAddr) -> Failed {
     let closed = closed_by(error);
-    let alert = CRYPTO_ERROR.contains(&closed.code);
-    let (code, reason) = match (closed.source, alert) {
-        ("transport", true) => (
-            Code::TlsHandshake,
-            format!("{remote} as {server_name:?}: its certificate or TLS was not accepted: {}", closed.reason),
-        ),
-        ("peer-transport", true) => (
-            Code::TlsHandshake,
-            format!("{remote}: refused by the server with TLS alert {}: {}", closed.code - 0x100, closed.reason),
-        ),
-        ("peer-transport", false) if closed.code == CONNECTION_REFUSED => {
-            (Code::ConnectFailed, format!("{remote}: the server refuses new connections"))
-        }
-        _ => (Code::ConnectFailed, format!("{remote}: {error}")),
+    let by_transport = matches!(closed.source, "transport" | "peer-transport");
+    let code =
+        if by_transport && CRYPTO_ERROR.contains(&closed.code) { Code::TlsHandshake } else { Code::ConnectFailed };
+    let reason = if closed.source == "peer-transport" && closed.code == CONNECTION_REFUSED {
+        format!("{remote}: the server refuses new connections")
+    } else {
+        format!("{remote}: {error}")
     };
     Failed { code, reason, closed: Some(closed) }
 }
