@@ -17,6 +17,7 @@ import { serve } from "./test-server.ts";
 /** RFC 9001 section 4.8 and RFC 8446 section 6: 0x100 + the TLS alert. */
 const CERTIFICATE_REQUIRED = 0x100 + 116;
 const UNKNOWN_CA = 0x100 + 48;
+const UNEXPECTED_MESSAGE = 0x100 + 10;
 
 const python = await pythonWithAioquic();
 const { ours, foreign } = await makeCertificates();
@@ -58,6 +59,22 @@ describe("aioquic as client of our server", () => {
   for (const name of scenarios) test(name.replaceAll("_", " "), async () => void (await scenario(name, ours)));
 
   test("the client's certificate names it", async () => assert.equal(await scenario("identity", ours), CLIENT_NAME));
+
+  // RFC 9001 section 6: KeyUpdate is a connection error; RFC 8446: tickets are the server's to send.
+  for (const { name, message } of [
+    { name: "a KeyUpdate", message: "18 000001 00" },
+    { name: "a NewSessionTicket", message: "04 00000e 00000e10 00000000 00 0001 aa 0000" },
+    { name: "a certificate that nobody asked for", message: "0b 000004 00 000000" },
+    { name: "the first byte of a message", message: "18" },
+  ]) {
+    test(`${name} after the handshake ends the connection, and no other`, async () => {
+      const neighbour = scenario("connect_echo", ours);
+      const ended = await scenario(`late_tls=${message}`, ours);
+      assert.deepEqual(ended, { code: UNEXPECTED_MESSAGE, reason: "a TLS message after the handshake" });
+      await neighbour;
+      await scenario("get", ours);
+    });
+  }
 
   test("no certificate: refused", async () => {
     assert.equal(await scenario("refused", undefined), CERTIFICATE_REQUIRED);

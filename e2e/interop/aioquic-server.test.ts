@@ -21,6 +21,7 @@ import { pythonWithAioquic } from "./python.ts";
 
 /** RFC 9001 section 4.8 and RFC 8446 section 6: 0x100 + the TLS alert. */
 const BAD_CERTIFICATE = 0x100 + 42;
+const UNEXPECTED_MESSAGE = 0x100 + 10;
 /** Bytes echoed through one CONNECT stream: many flow-control windows of aioquic. */
 const ECHO_BYTES = 3_000_000;
 
@@ -130,6 +131,14 @@ describe("aioquic as server of our client", () => {
         assert.equal(error.http3Code, HTTP3_CODE.H3_REQUEST_CANCELLED);
         return true;
       });
+    }));
+
+  test("a KeyUpdate of TLS ends the connection (RFC 9001 section 6)", () =>
+    connected(async (connection) => {
+      const asked = connection.request(get("/key-update"), { end: true });
+      const { source, code } = await connection.closed;
+      assert.deepEqual({ source, code }, { source: "transport", code: UNEXPECTED_MESSAGE });
+      await assert.rejects(asked, { code: "ZG_CONNECTION_CLOSED" });
     }));
 
   test("a certificate of another CA: refused", async () => {

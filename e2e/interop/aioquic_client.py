@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from aioquic.asyncio.client import connect
 from aioquic.h3.connection import Setting
 from aioquic.quic.events import StreamReset
+from aioquic.tls import Epoch
 
 from connect_ip import ConnectIpSession
 from http3_peer import Headers, Http3Peer, PATIENCE, configuration
@@ -153,6 +154,15 @@ async def refused(peer: Http3Peer) -> object:
     return ended.error_code
 
 
+async def late_tls(peer: Http3Peer, message: str) -> object:
+    """TLS after the handshake, which QUIC forbids a client: what is sent, and how the server ends the connection."""
+    await get(peer)
+    peer._quic._crypto_streams[Epoch.ONE_RTT].sender.write(bytes.fromhex(message))
+    peer.transmit()
+    ended = await asyncio.wait_for(peer.terminated, PATIENCE)
+    return {"code": ended.error_code, "reason": ended.reason_phrase}
+
+
 async def identity(peer: Http3Peer) -> object:
     """The server says whom the client certificate names."""
     stream_id = send_request(peer, request("GET", "/identity"), end=True)
@@ -204,6 +214,7 @@ SCENARIOS: dict[str, Scenario] = {
         malformed,
         identity,
         refused,
+        late_tls,
         connect_ip,
         connect_ip_capsules,
     )

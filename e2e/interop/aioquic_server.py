@@ -13,6 +13,7 @@ from aioquic.asyncio.server import serve
 from aioquic.h3.events import DataReceived, DatagramReceived, HeadersReceived
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import HandshakeCompleted, QuicEvent
+from aioquic.tls import Epoch
 from cryptography import x509
 
 from http3_peer import Http3Peer, configuration
@@ -20,6 +21,8 @@ from http3_peer import Http3Peer, configuration
 # RFC 9001 section 4.8: 0x100 + the TLS alert; 42 is bad_certificate.
 BAD_CERTIFICATE = 0x100 + 42
 H3_REQUEST_CANCELLED = 0x10C
+# RFC 8446 section 4.6.3: update_not_requested.
+KEY_UPDATE = bytes.fromhex("1800000100")
 
 
 class MutualTlsConnection(QuicConnection):
@@ -86,6 +89,9 @@ class Server(Http3Peer):
             case b"GET", b"/goaway":
                 self.h3.send_goaway(stream_id + 4)
                 self.h3.send_headers(stream_id, [(b":status", b"204"), client], end_stream=True)
+            case b"GET", b"/key-update":
+                # RFC 9001 section 6: QUIC has keys of its own, and none of TLS's messages for them.
+                self._quic._crypto_streams[Epoch.ONE_RTT].sender.write(KEY_UPDATE)
             case b"GET", b"/reset":
                 self._quic.reset_stream(stream_id, H3_REQUEST_CANCELLED)
             case _:
