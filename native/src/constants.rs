@@ -81,6 +81,12 @@ pub const BUSY_BYTES: usize = 16 << 10;
 pub const BUSY_TURNS: u32 = 64;
 pub const QUIET_LOOKS: u32 = 16;
 
+/// Datagrams of one size that one system call sends (UDP_MAX_SEGMENTS in linux/udp.h before 6.9).
+pub const UDP_SEGMENTS: usize = 64;
+/// Bytes that one system call sends over UDP: an IP packet's 65,535 less the headers of IPv6 and UDP.
+pub const MAX_UDP_PAYLOAD: usize = 65_535 - 40 - 8;
+/// Datagrams that QUIC hands over at a time (MAX_TRANSMIT_SEGMENTS of quinn).
+pub const TRANSMIT_SEGMENTS: usize = 10;
 /// Datagrams that one system call takes while the event loop drives: one, and room that shows that it was the last.
 pub const QUIET_DATAGRAMS: usize = 2;
 

@@ -9,6 +9,7 @@
 //!                 ◀─── much to do, a handshake, the end
 //! ```
 
+mod outbox;
 mod reactor;
 mod shift;
 mod socket;

@@ -34,6 +34,10 @@ impl Interest {
         self.readable.load(Ordering::Relaxed)
     }
 
+    pub fn is_writable(&self) -> bool {
+        self.writable.load(Ordering::Relaxed)
+    }
+
     pub fn drained(&self) {
         self.readable.store(false, Ordering::Relaxed);
     }
@@ -47,7 +51,7 @@ impl Interest {
     }
 
     pub fn poll_writable(&self, context: &Context<'_>) -> Poll<()> {
-        if self.writable.load(Ordering::Relaxed) {
+        if self.is_writable() {
             return Poll::Ready(());
         }
         let mut writers = lock(&self.writers);
@@ -171,7 +175,7 @@ impl Reactor {
             let mut all = sockets.values().map(Arc::clone);
             std::array::from_fn(|_| all.next())
         };
-        if sockets.iter().flatten().any(|interest| !interest.writable.load(Ordering::Relaxed)) {
+        if sockets.iter().flatten().any(|interest| !interest.is_writable()) {
             return self.look(Some(Duration::ZERO));
         }
         for interest in sockets.into_iter().flatten() {

@@ -5,18 +5,52 @@ use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use crate::constants::QUIET_DATAGRAMS;
+use crate::constants::{QUIET_DATAGRAMS, UDP_SEGMENTS};
 use crate::executor::Executor;
+use crate::executor::outbox::Outbox;
 use crate::executor::reactor::Interest;
+use crate::lock::lock;
 use crate::quic::lib_alias::{AsyncUdpSocket, UdpPoller, udp};
 
-pub struct Socket {
+/// What sends: the executor calls it as well, after the tasks.
+pub struct Outgoing {
     socket: UdpSocket,
     state: udp::UdpSocketState,
     interest: Arc<Interest>,
+    outbox: Mutex<Outbox>,
+}
+
+impl Outgoing {
+    /// Sends what waits, unless the socket's buffer is full: then the executor comes again when there is room.
+    pub fn flush(&self, executor: &Executor) {
+        if self.interest.is_writable() {
+            // What failed is lost, as in the network; a full buffer keeps it.
+            let _ = self.empty(&mut lock(&self.outbox), executor);
+        }
+    }
+
+    fn empty(&self, outbox: &mut Outbox, executor: &Executor) -> io::Result<()> {
+        if let Some(transmit) = outbox.transmit() {
+            self.send(&transmit, executor)?;
+            outbox.clear();
+        }
+        Ok(())
+    }
+
+    fn send(&self, transmit: &udp::Transmit<'_>, executor: &Executor) -> io::Result<()> {
+        let sent = self.state.send((&self.socket).into(), transmit);
+        if sent.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+            executor.reactor.wait_writable(&self.interest)?;
+        }
+        sent
+    }
+}
+
+pub struct Socket {
+    out: Arc<Outgoing>,
     executor: Arc<Executor>,
 }
 
@@ -24,19 +58,22 @@ impl Socket {
     pub fn new(socket: UdpSocket, executor: &Arc<Executor>) -> io::Result<Socket> {
         let state = udp::UdpSocketState::new((&socket).into())?;
         let interest = executor.reactor.add(socket.as_raw_fd())?;
-        Ok(Socket { socket, state, interest, executor: Arc::clone(executor) })
+        let out = Arc::new(Outgoing { socket, state, interest, outbox: Mutex::default() });
+        executor.add_outgoing(&out);
+        Ok(Socket { out, executor: Arc::clone(executor) })
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        self.executor.reactor.remove(&self.interest);
+        self.executor.remove_outgoing(&self.out);
+        self.executor.reactor.remove(&self.out.interest);
     }
 }
 
 impl fmt::Debug for Socket {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.socket.fmt(formatter)
+        self.out.socket.fmt(formatter)
     }
 }
 
@@ -46,12 +83,23 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn try_send(&self, transmit: &udp::Transmit<'_>) -> io::Result<()> {
-        self.executor.worked(transmit.contents.len());
-        let sent = self.state.send((&self.socket).into(), transmit);
-        if sent.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
-            self.executor.reactor.wait_writable(&self.interest)?;
+        let Socket { out, executor } = self;
+        executor.worked(transmit.contents.len());
+        let mut outbox = lock(&out.outbox);
+        if outbox.is_empty() && (executor.is_quiet() || self.max_transmit_segments() < UDP_SEGMENTS) {
+            return out.send(transmit, executor);
         }
-        sent
+        if !outbox.take(transmit) {
+            out.empty(&mut outbox, executor)?;
+            if !outbox.take(transmit) {
+                return out.send(transmit, executor);
+            }
+        }
+        if outbox.is_full() && out.interest.is_writable() {
+            // A full buffer is told with the next datagrams.
+            let _ = out.empty(&mut outbox, executor);
+        }
+        Ok(())
     }
 
     fn poll_recv(
@@ -63,39 +111,39 @@ impl AsyncUdpSocket for Socket {
         // A quiet tunnel has one datagram at a time, and each buffer costs the caches its headers.
         let most = if self.executor.is_quiet() { QUIET_DATAGRAMS } else { buffers.len() };
         let buffers = &mut buffers[..most];
-        while self.interest.is_readable() {
-            match self.state.recv((&self.socket).into(), buffers, meta) {
+        while self.out.interest.is_readable() {
+            match self.out.state.recv((&self.out.socket).into(), buffers, meta) {
                 Ok(count) => {
                     // Fewer than asked for: that was all, or epoll tells.
                     if count < buffers.len() {
-                        self.interest.drained();
+                        self.out.interest.drained();
                     }
                     self.executor.worked(meta[..count].iter().map(|message| message.len).sum());
                     return Poll::Ready(Ok(count));
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.interest.drained(),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.out.interest.drained(),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
-        self.interest.wait_readable(context);
+        self.out.interest.wait_readable(context);
         Poll::Pending
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+        self.out.socket.local_addr()
     }
 
     fn may_fragment(&self) -> bool {
-        self.state.may_fragment()
+        self.out.state.may_fragment()
     }
 
     fn max_transmit_segments(&self) -> usize {
-        if self.executor.is_sparing() { 1 } else { self.state.max_gso_segments() }
+        if self.executor.is_sparing() { 1 } else { self.out.state.max_gso_segments() }
     }
 
     fn max_receive_segments(&self) -> usize {
-        self.state.gro_segments()
+        self.out.state.gro_segments()
     }
 }
 
@@ -105,6 +153,6 @@ struct Writable(Arc<Socket>);
 
 impl UdpPoller for Writable {
     fn poll_writable(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.interest.poll_writable(context).map(Ok)
+        self.0.out.interest.poll_writable(context).map(Ok)
     }
 }

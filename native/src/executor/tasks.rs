@@ -14,6 +14,7 @@ use crate::constants::{BUSY_BYTES, POLLS_PER_LOOK, QUIET_LOOKS, SHIFT_WINDOW};
 use crate::event_loop;
 use crate::executor::reactor::Reactor;
 use crate::executor::shift::Shift;
+use crate::executor::socket::Outgoing;
 use crate::executor::timers::Timers;
 use crate::lock::lock;
 
@@ -80,6 +81,8 @@ pub struct Executor {
     ready: Mutex<VecDeque<Arc<Task>>>,
     /// Who waits for the next look at the sockets.
     later: Mutex<Vec<Waker>>,
+    /// Sockets, which may keep datagrams until all that is ready has run.
+    outgoing: Mutex<Vec<Arc<Outgoing>>>,
     /// Who drives is going to sleep: what becomes ready has to wake it.
     asleep: AtomicBool,
     /// The event loop was asked for a turn after the running call.
@@ -100,6 +103,7 @@ impl Executor {
             living: Mutex::default(),
             ready: Mutex::default(),
             later: Mutex::default(),
+            outgoing: Mutex::default(),
             asleep: AtomicBool::new(false),
             called: AtomicBool::new(false),
             work: AtomicUsize::new(0),
@@ -192,6 +196,20 @@ impl Executor {
         }
     }
 
+    pub(super) fn add_outgoing(&self, socket: &Arc<Outgoing>) {
+        lock(&self.outgoing).push(Arc::clone(socket));
+    }
+
+    pub(super) fn remove_outgoing(&self, socket: &Arc<Outgoing>) {
+        lock(&self.outgoing).retain(|other| !Arc::ptr_eq(other, socket));
+    }
+
+    fn flush(&self) {
+        for socket in lock(&self.outgoing).iter() {
+            socket.flush(self);
+        }
+    }
+
     /// Polls what is ready, `POLLS_PER_LOOK` tasks at most; true when that was not all.
     fn poll_ready(&self) -> bool {
         for _ in 0..POLLS_PER_LOOK {
@@ -233,6 +251,7 @@ impl Executor {
         let (mut since, mut looks) = (Instant::now(), 0);
         loop {
             self.poll_ready();
+            self.flush();
             if self.ended.load(Ordering::Acquire) {
                 return true;
             }
@@ -274,6 +293,7 @@ impl Executor {
         }
         self.timers.fire(now);
         let more = self.poll_ready();
+        self.flush();
         let bytes = self.work.swap(0, Ordering::Relaxed);
         if more || bytes > BUSY_BYTES || self.shift.is_held() || self.ended.load(Ordering::Acquire) {
             return Turn::Busy;
