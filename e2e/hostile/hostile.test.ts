@@ -21,7 +21,7 @@ import type { Attack, AttackReport } from "./attack.ts";
 import { ATTACKS } from "./attacks.ts";
 import { Neighbour } from "./neighbour.ts";
 import type { Experience } from "./neighbour.ts";
-import { FIRST, putFirst } from "./priority.ts";
+import { FIRST, putFirst } from "../harness/priority.ts";
 
 /** The attacker may go anywhere: what stops it then is not the policy. */
 const POLICY = `

@@ -5,7 +5,7 @@
 import { contentSha256 } from "../harness/content.ts";
 import type { Namespace } from "../harness/namespace.ts";
 import type { Service } from "../harness/process.ts";
-import { FIRST } from "./priority.ts";
+import { FIRST } from "../harness/priority.ts";
 
 /** Its tunnel address: it comes first. */
 export const NEIGHBOUR = "10.77.0.2";

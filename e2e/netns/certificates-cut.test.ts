@@ -72,6 +72,12 @@ describe("revocation under traffic", { skip }, () => {
   const arrived = async (): Promise<number> =>
     Number(/^Udp: (\d+)/m.exec(await network.targetA.check(["cat", "/proc/net/snmp"]))?.[1]);
 
+  /** The target's process may be behind the relay's, and the sender's is ready before it has sent anything. */
+  const streamArrives = async (): Promise<void> => {
+    const before = await arrived();
+    await waitFor("the stream at the target", async () => (await arrived()) > before);
+  };
+
   for (const { how, reason, forbid, allow } of [
     {
       how: "by the list",
@@ -93,6 +99,7 @@ describe("revocation under traffic", { skip }, () => {
       await sender.waitForOutput(/ready/);
       const windows: { from: number; forbidAt: number; allowAt: number }[] = [];
       let from = monotonicMs();
+      await streamArrives();
       for (let revocation = 0; revocation < REVOCATIONS; revocation++) {
         const [ended, opened] = [count("session-down", reason), count("session-up")];
         const forbidAt = monotonicMs();
@@ -104,9 +111,7 @@ describe("revocation under traffic", { skip }, () => {
         allow();
         await waitFor("the next session", () => count("session-up") > opened);
         await waitFor("the stream in it", async () => (await packetsUp()) > 0);
-        // The target's process may be behind the relay's.
-        const before = await arrived();
-        await waitFor("the stream at the target", async () => (await arrived()) > before);
+        await streamArrives();
       }
       await sender.stop();
       await receiver.stop();
