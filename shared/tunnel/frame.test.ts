@@ -96,6 +96,28 @@ describe("FrameReader", () => {
       }));
   }
 
+  test("readers that keep a part now and then share a buffer, and keep nothing of each other's", () => {
+    const before = process.memoryUsage().arrayBuffers;
+    const slab = new Uint8Array(FRAME_HEADER + MAX_FRAME_LENGTH);
+    const readers = [new FrameReader(MAX_FRAME_LENGTH), new FrameReader(MAX_FRAME_LENGTH)];
+    for (let turn = 0; turn < 1_000; turn++) {
+      const reader = readers[turn % 2]!;
+      const kept = 40_000 + turn;
+      putFrameLength(slab, reader.load(slab, 0), MAX_FRAME_LENGTH);
+      slab.fill(turn, FRAME_HEADER, kept);
+      reader.scan(kept);
+      assert.ok(!reader.next());
+      reader.keep();
+      slab.fill(0);
+      assert.equal(reader.load(slab, 0), kept);
+      reader.scan(slab.length);
+      assert.ok(reader.next());
+      assert.equal(slab.indexOf(0, FRAME_HEADER), turn % 256 === 0 ? FRAME_HEADER : kept);
+      reader.keep();
+    }
+    assert.ok(process.memoryUsage().arrayBuffers - before < 100 * MAX_FRAME_LENGTH);
+  });
+
   test("round trip over any cut into chunks", () => {
     const packet = fc.uint8Array({ minLength: 1, maxLength: 300 });
     fc.assert(

@@ -107,9 +107,10 @@ export class FrameReader {
   keep(): void {
     const rest = this.fault === undefined ? this.#end - this.#at : 0;
     if (rest === 0) {
+      if (this.#kept.length > spareKept.length) spareKept = this.#kept;
       this.#kept = EMPTY;
     } else {
-      if (this.#kept.length < rest) this.#kept = new Uint8Array(keptSize(rest, FRAME_HEADER + this.#maxLength));
+      if (this.#kept.length < rest) this.#kept = takeKept(rest, FRAME_HEADER + this.#maxLength);
       copyBytes(this.#slab, this.#at, this.#end, this.#kept, 0);
     }
     this.#keptLength = rest;
@@ -142,6 +143,24 @@ export function putFrameLength(slab: Uint8Array, at: number, length: number): vo
 }
 
 const EMPTY = new Uint8Array(0);
+
+/** How many times as large as needed a used buffer may be. */
+const KEPT_ROOM = 8;
+
+/**
+ * The largest of the buffers that readers have let go of. Under load each read ends within a frame, and a new buffer for
+ * each would bring V8 nearer to a collection of everything.
+ */
+let spareKept: Uint8Array = EMPTY;
+
+/** A buffer of at least so many bytes, and not so large that a small part holds on to much. */
+function takeKept(bytes: number, limit: number): Uint8Array {
+  const size = keptSize(bytes, limit);
+  if (spareKept.length < bytes || spareKept.length > KEPT_ROOM * size) return new Uint8Array(size);
+  const kept = spareKept;
+  spareKept = EMPTY;
+  return kept;
+}
 
 /** The next power of two, so that a part that grows byte by byte is not copied each time. */
 function keptSize(bytes: number, limit: number): number {
