@@ -5,6 +5,7 @@ mod constants;
 mod event_loop;
 mod executor;
 mod failure;
+mod functions;
 #[cfg(test)]
 mod fuzz;
 mod lock;

@@ -1,6 +1,5 @@
 //! The caller's buffers, seen for the length of one call: no reference is taken, none is kept.
 
-use std::ffi::c_void;
 use std::ptr;
 
 use napi::bindgen_prelude::FromNapiValue;
@@ -20,41 +19,45 @@ pub struct Words {
     length: usize,
 }
 
-fn view(
+/// The memory of a typed array of kind `wanted`, in elements; `None` for any other value.
+///
+/// # Safety
+///
+/// `env` and `value` are those of the running call.
+unsafe fn view<T>(
     env: sys::napi_env,
     value: sys::napi_value,
     wanted: sys::napi_typedarray_type,
-    name: &str,
-) -> napi::Result<(*mut c_void, usize)> {
+) -> Option<(*mut T, usize)> {
     let mut kind = 0;
     let mut length = 0;
     let mut data = ptr::null_mut();
-    // SAFETY: `env` and `value` are those of the running call; every out pointer is a live local or null,
-    // which napi_get_typedarray_info allows.
+    // SAFETY: `env` and `value` as promised; every out pointer is a live local or null, which
+    // napi_get_typedarray_info allows.
     let status = unsafe {
         sys::napi_get_typedarray_info(env, value, &mut kind, &mut length, &mut data, ptr::null_mut(), ptr::null_mut())
     };
-    if status != sys::Status::napi_ok || kind != wanted {
-        return Err(napi::Error::new(Status::InvalidArg, format!("a {name} was expected")));
-    }
-    Ok((data, length))
+    (status == sys::Status::napi_ok && kind == wanted).then(|| (data.cast(), length))
 }
 
 impl FromNapiValue for Slab {
     unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> napi::Result<Self> {
-        let (data, length) = view(env, value, sys::TypedarrayType::uint8_array, "Uint8Array")?;
-        Ok(Slab { data: data.cast(), length })
-    }
-}
-
-impl FromNapiValue for Words {
-    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> napi::Result<Self> {
-        let (data, length) = view(env, value, sys::TypedarrayType::uint32_array, "Uint32Array")?;
-        Ok(Words { data: data.cast(), length })
+        // SAFETY: the values of the running call, as promised here too.
+        unsafe { Slab::of(env, value) }
+            .ok_or_else(|| napi::Error::new(Status::InvalidArg, "a Uint8Array was expected".to_owned()))
     }
 }
 
 impl Slab {
+    /// # Safety
+    ///
+    /// `env` and `value` are those of the running call.
+    pub unsafe fn of(env: sys::napi_env, value: sys::napi_value) -> Option<Slab> {
+        // SAFETY: as promised.
+        let (data, length) = unsafe { view(env, value, sys::TypedarrayType::uint8_array) }?;
+        Some(Slab { data, length })
+    }
+
     /// The bytes `[from, to)`.
     pub fn range(&mut self, from: u32, to: u32) -> Result<&mut [u8]> {
         let (start, end) = (from as usize, to as usize);
@@ -74,6 +77,15 @@ impl Slab {
 }
 
 impl Words {
+    /// # Safety
+    ///
+    /// `env` and `value` are those of the running call.
+    pub unsafe fn of(env: sys::napi_env, value: sys::napi_value) -> Option<Words> {
+        // SAFETY: as promised.
+        let (data, length) = unsafe { view(env, value, sys::TypedarrayType::uint32_array) }?;
+        Some(Words { data, length })
+    }
+
     pub fn as_mut_slice(&mut self) -> &mut [u32] {
         if self.length == 0 {
             return &mut [];

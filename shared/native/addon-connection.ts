@@ -1,7 +1,7 @@
 /** A QUIC connection on the Rust addon. */
 import { ZgateError } from "../errors.ts";
 import { AddonStream } from "./addon-stream.ts";
-import type { Armed } from "./addon-stream.ts";
+import type { StreamHost } from "./addon-stream.ts";
 import type { NativeConnection, NativeStream } from "./binding.ts";
 import { run } from "./handler.ts";
 import { calling, translated } from "./native-error.ts";
@@ -33,8 +33,7 @@ export class Tickets<T> {
 }
 
 /** What the connections of an endpoint share. */
-export interface ConnectionHost {
-  readonly armed: Map<number, Armed>;
+export interface ConnectionHost extends StreamHost {
   readonly opening: Tickets<QuicStream>;
 }
 
@@ -135,7 +134,7 @@ export class AddonConnection implements QuicConnection {
 
   /** From the endpoint's dispatch: the peer opened a stream. */
   accepted(native: NativeStream): void {
-    this.#early.push(new AddonStream(native, this.#host.armed));
+    this.#early.push(new AddonStream(native, this.#host));
     if (this.#onStream !== undefined) this.#handOver();
   }
 

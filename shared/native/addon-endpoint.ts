@@ -8,7 +8,13 @@ import { ConnectFailure } from "./connect-failure.ts";
 import type { Armed } from "./addon-stream.ts";
 import { AddonStream } from "./addon-stream.ts";
 import { NOTICES_WAIT } from "./binding.ts";
-import type { NativeConnectFailure, NativeConnection, NativeEndpoint, NativeNotice } from "./binding.ts";
+import type {
+  NativeConnectFailure,
+  NativeConnection,
+  NativeEndpoint,
+  NativeEndpointFunctions,
+  NativeNotice,
+} from "./binding.ts";
 import { run } from "./handler.ts";
 import { loadNative } from "./loader.ts";
 import { calling, errorCode } from "./native-error.ts";
@@ -40,6 +46,7 @@ export class AddonEndpoint implements QuicEndpoint {
   onRefused: ((refusal: HandshakeRefusal) => void) | undefined;
   readonly armed = new Map<number, Armed>();
   readonly opening = new Tickets<QuicStream>();
+  readonly functions: NativeEndpointFunctions;
   readonly #native: NativeEndpoint;
   readonly #connecting = new Tickets<QuicConnection>();
   readonly #connections = new Map<number, AddonConnection>();
@@ -53,6 +60,7 @@ export class AddonEndpoint implements QuicEndpoint {
     this.#native = calling(() =>
       loadNative().NativeEndpoint.open(options, (token, bits) => this.#dispatch(token, bits)),
     );
+    this.functions = this.#native.functions();
     if (open.size === 0) process.on("exit", endAll);
     open.add(this.#native);
   }
@@ -106,7 +114,7 @@ export class AddonEndpoint implements QuicEndpoint {
     const edges = this.#edges;
     let filled: number;
     do {
-      const drained = this.#native.drain(edges);
+      const drained = this.functions.drain(edges);
       if (drained >= NOTICES_WAIT) this.#notices();
       filled = drained % NOTICES_WAIT;
       for (let at = 0; at < filled; at += 2) {
@@ -149,7 +157,7 @@ export class AddonEndpoint implements QuicEndpoint {
         this.#connections.get(notice.token)?.accepted(notice.stream);
         break;
       case "opened":
-        this.opening.take(notice.ticket)?.resolve(new AddonStream(notice.stream, this.armed));
+        this.opening.take(notice.ticket)?.resolve(new AddonStream(notice.stream, this));
         break;
       case "openFailed":
         this.opening

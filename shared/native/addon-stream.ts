@@ -3,7 +3,7 @@
  * edges, so a stream that is dropped is collected.
  */
 import { EDGE_READABLE, EDGE_WRITABLE, READ_ARMED } from "./binding.ts";
-import type { NativeStream } from "./binding.ts";
+import type { NativeEndpointFunctions, NativeStream } from "./binding.ts";
 import { run } from "./handler.ts";
 import { calling, translated } from "./native-error.ts";
 import type { QuicStream, StreamDirection } from "./quic.ts";
@@ -13,12 +13,19 @@ export interface Armed {
   edge(bits: number): void;
 }
 
+/** What the streams of an endpoint share. */
+export interface StreamHost {
+  readonly armed: Map<number, Armed>;
+  readonly functions: NativeEndpointFunctions;
+}
+
 export class AddonStream implements QuicStream {
   readonly id: number;
   readonly direction: StreamDirection;
   readonly #native: NativeStream;
+  readonly #place: number;
   readonly #token: number;
-  readonly #armed: Map<number, Armed>;
+  readonly #host: StreamHost;
   #waiting = 0;
   /** A read returned 0: the edge is the caller's, too. */
   #asked = false;
@@ -27,9 +34,10 @@ export class AddonStream implements QuicStream {
   #onReadable: (() => void) | undefined;
   #onWritable: (() => void) | undefined;
 
-  constructor(native: NativeStream, armed: Map<number, Armed>) {
+  constructor(native: NativeStream, host: StreamHost) {
     this.#native = native;
-    this.#armed = armed;
+    this.#host = host;
+    this.#place = native.place;
     this.#token = native.token;
     this.id = native.id;
     this.direction = native.direction;
@@ -50,7 +58,7 @@ export class AddonStream implements QuicStream {
         if (from < to) this.#asked = true;
         return 0;
       }
-      const count = this.#native.read(slab, from, to);
+      const count = this.#host.functions.read(this.#place, slab, from, to);
       if (count < READ_ARMED) return count;
       this.#wait(EDGE_READABLE);
       this.#asked = count === READ_ARMED;
@@ -62,7 +70,7 @@ export class AddonStream implements QuicStream {
 
   write(slab: Uint8Array, from: number, to: number): number {
     try {
-      const taken = this.#native.write(slab, from, to);
+      const taken = this.#host.functions.write(this.#place, slab, from, to);
       if (taken === 0 && from < to) this.#wait(EDGE_WRITABLE);
       return taken;
     } catch (thrown) {
@@ -72,7 +80,7 @@ export class AddonStream implements QuicStream {
 
   writev(slab: Uint8Array, ranges: Uint32Array, count: number): number {
     try {
-      const taken = this.#native.writev(slab, ranges, count);
+      const taken = this.#host.functions.writev(this.#place, slab, ranges, count);
       if (taken === 0) this.#wait(EDGE_WRITABLE);
       return taken;
     } catch (thrown) {
@@ -115,7 +123,7 @@ export class AddonStream implements QuicStream {
   /** From the endpoint's dispatch. */
   edge(bits: number): void {
     this.#waiting &= ~bits;
-    if (this.#waiting === 0) this.#armed.delete(this.#token);
+    if (this.#waiting === 0) this.#host.armed.delete(this.#token);
     if ((bits & EDGE_WRITABLE) !== 0) this.#fire(EDGE_WRITABLE);
     if ((bits & EDGE_READABLE) === 0 || !this.#asked) return;
     this.#asked = false;
@@ -123,7 +131,7 @@ export class AddonStream implements QuicStream {
   }
 
   #wait(bit: number): void {
-    if (this.#waiting === 0) this.#armed.set(this.#token, this);
+    if (this.#waiting === 0) this.#host.armed.set(this.#token, this);
     this.#waiting |= bit;
   }
 

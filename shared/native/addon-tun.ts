@@ -1,5 +1,5 @@
 /** The TUN device on the Rust addon. */
-import type { NativeTun } from "./binding.ts";
+import type { NativeTun, NativeTunFunctions } from "./binding.ts";
 import { run } from "./handler.ts";
 import { loadNative } from "./loader.ts";
 import { calling, translated } from "./native-error.ts";
@@ -10,6 +10,7 @@ export class AddonTun implements Tun {
   readonly features: TunFeatures;
   readonly offloadFindings: readonly OffloadFinding[];
   readonly #native: NativeTun;
+  readonly #functions: NativeTunFunctions;
   #onReadable: (() => void) | undefined;
   #paused = false;
 
@@ -17,6 +18,7 @@ export class AddonTun implements Tun {
     this.#native = calling(() =>
       loadNative().NativeTun.open(name, mtu, offload, queues, steering, () => this.#readable()),
     );
+    this.#functions = this.#native.functions();
     this.name = name;
     this.features = this.#native.features;
     this.offloadFindings = this.#native.offloadFindings();
@@ -24,7 +26,7 @@ export class AddonTun implements Tun {
 
   read(slab: Uint8Array, from: number, to: number): number {
     try {
-      return this.#native.read(slab, from, to);
+      return this.#functions.read(slab, from, to);
     } catch (thrown) {
       throw translated(thrown);
     }
@@ -32,7 +34,7 @@ export class AddonTun implements Tun {
 
   write(slab: Uint8Array, from: number, to: number, queue = 0): number {
     try {
-      return this.#native.write(slab, from, to, queue);
+      return this.#functions.write(slab, from, to, queue);
     } catch (thrown) {
       throw translated(thrown);
     }

@@ -19,13 +19,12 @@ export const NOTICES_WAIT = 2 ** 31;
 export interface NativeStream {
   /** Names the stream in `drain`. */
   readonly token: number;
+  /** Names the stream in `NativeEndpointFunctions`, as long as this object lives. */
+  readonly place: number;
   readonly id: number;
   readonly direction: StreamDirection;
   readonly resetCode: number;
   readonly stopCode: number;
-  read(slab: Uint8Array, from: number, to: number): number;
-  write(slab: Uint8Array, from: number, to: number): number;
-  writev(slab: Uint8Array, ranges: Uint32Array, count: number): number;
   finish(): void;
   reset(code: number): void;
   stop(code: number): void;
@@ -84,6 +83,21 @@ export type NativeNotice =
   | { readonly kind: "endpointClosed" }
   | { readonly kind: "panicked"; readonly reason: string };
 
+/**
+ * What happens with each packet: functions that know their object (`native/src/functions.rs`), which take a sixth of
+ * the instructions of a method.
+ */
+export interface NativeEndpointFunctions {
+  /**
+   * Answers the doorbell: fills `records` with pairs `token, EDGE_…`; returns the words filled, plus NOTICES_WAIT
+   * when `nextNotice` has something. What happens from here on rings again.
+   */
+  drain(records: Uint32Array): number;
+  read(stream: number, slab: Uint8Array, from: number, to: number): number;
+  write(stream: number, slab: Uint8Array, from: number, to: number): number;
+  writev(stream: number, slab: Uint8Array, ranges: Uint32Array, count: number): number;
+}
+
 export interface NativeEndpoint {
   readonly localAddress: string;
   readonly retries: number;
@@ -93,11 +107,8 @@ export interface NativeEndpoint {
   connect(ticket: number, remote: string, serverName: string, tls: TlsMaterial): void;
   rebind(bind: string): void;
   nextNotice(): NativeNotice | null;
-  /**
-   * Answers the doorbell: fills `records` with pairs `token, EDGE_…`; returns the words filled, plus NOTICES_WAIT
-   * when `nextNotice` has something. What happens from here on rings again.
-   */
-  drain(records: Uint32Array): number;
+  /** Made by this call. */
+  functions(): NativeEndpointFunctions;
   /** Answered by an `endpointClosed` notice, the last one. */
   close(code: number, reason: string): void;
   /** Frees what `endpointClosed` left over. */
@@ -106,12 +117,18 @@ export interface NativeEndpoint {
   exit(): void;
 }
 
+/** As `NativeEndpointFunctions`. */
+export interface NativeTunFunctions {
+  read(slab: Uint8Array, from: number, to: number): number;
+  write(slab: Uint8Array, from: number, to: number, queue: number): number;
+}
+
 export interface NativeTun {
   readonly features: TunFeatures;
   offloadFindings(): OffloadFinding[];
   watch(on: boolean): void;
-  read(slab: Uint8Array, from: number, to: number): number;
-  write(slab: Uint8Array, from: number, to: number, queue: number): number;
+  /** Made by this call. */
+  functions(): NativeTunFunctions;
   stats(): TunStats;
   close(): void;
 }

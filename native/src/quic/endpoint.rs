@@ -17,6 +17,7 @@ use crate::constants::{
 use crate::event_loop::{Callback, Doorbell, Target};
 use crate::executor::{Executor, LoopSide};
 use crate::failure::{Code, Result, failure};
+use crate::functions::Functions;
 use crate::quic::bridge::Bridge;
 use crate::quic::connection::{NativeConnection, address_text};
 use crate::quic::handshakes::HandshakeLimits;
@@ -24,6 +25,7 @@ use crate::quic::identity::endpoint_config;
 use crate::quic::lib_alias::{ClientConfig, ServerConfig, TransportConfig, VarInt};
 use crate::quic::mailbox::{Failed, Notice};
 use crate::quic::stream::{NativeStream, error_code};
+use crate::quic::streams::Streams;
 use crate::quic::thread::{Command, QuicThread};
 use crate::quic::transport::{TransportInput, transport_config};
 use crate::slab::Words;
@@ -59,7 +61,7 @@ pub struct NativeNotice {
 }
 
 /// The bit of a result of `drain` that says that notices wait; `NOTICES_WAIT` of shared/native/binding.ts.
-const NOTICES_WAIT: u32 = 1 << 31;
+const NOTICES_WAIT: i64 = 1 << 31;
 
 /// What runs: taken by `dispose` or by the end of the environment, whichever comes first.
 struct Running {
@@ -72,6 +74,7 @@ struct Running {
 pub struct NativeEndpoint {
     bridge: Arc<Bridge>,
     running: Rc<RefCell<Option<Running>>>,
+    streams: Rc<Streams>,
     transport: Arc<TransportConfig>,
     alpn: Vec<String>,
     local: SocketAddr,
@@ -212,7 +215,8 @@ impl NativeEndpoint {
             }
         };
         *running.borrow_mut() = Some(Running { thread, side, doorbell });
-        Ok(NativeEndpoint { bridge, running, transport, alpn: options.alpn, local })
+        let streams = Rc::default();
+        Ok(NativeEndpoint { bridge, running, streams, transport, alpn: options.alpn, local })
     }
 
     #[napi(getter)]
@@ -260,18 +264,44 @@ impl NativeEndpoint {
         Ok(())
     }
 
-    /// Answers the doorbell: fills `records` with pairs `token, bits` of streams and connections that became ready.
-    /// Returns the words filled, plus `NOTICES_WAIT` when `nextNotice` has something. One call does it all: most
-    /// bursts are one edge, and on an idle tunnel each call into the addon costs a packet microseconds.
+    /// `NativeEndpointFunctions` of shared/native/binding.ts.
     #[napi]
-    pub fn drain(&self, mut records: Words) -> u32 {
-        let (filled, notices) = self.bridge.mailbox.take_edges(records.as_mut_slice());
-        filled as u32 | if notices { NOTICES_WAIT } else { 0 }
+    pub fn functions(&self) -> Functions<4> {
+        let bridge = Arc::clone(&self.bridge);
+        let drain = move |mut records: Words| {
+            let (filled, notices) = bridge.mailbox.take_edges(records.as_mut_slice());
+            filled as i64 | if notices { NOTICES_WAIT } else { 0 }
+        };
+        let (read, write, writev) = (Rc::clone(&self.streams), Rc::clone(&self.streams), Rc::clone(&self.streams));
+        Functions([
+            ("drain", Box::new(move |call| Ok(drain(call.words(0)?)))),
+            (
+                "read",
+                Box::new(move |call| {
+                    let (slab, from, to) = (call.slab(1)?, call.number(2)?, call.number(3)?);
+                    read.with(call.number(0)?, |stream| stream.read(slab, from, to))
+                }),
+            ),
+            (
+                "write",
+                Box::new(move |call| {
+                    let (slab, from, to) = (call.slab(1)?, call.number(2)?, call.number(3)?);
+                    write.with(call.number(0)?, |stream| stream.write(slab, from, to))
+                }),
+            ),
+            (
+                "writev",
+                Box::new(move |call| {
+                    let (slab, ranges, count) = (call.slab(1)?, call.words(2)?, call.number(3)?);
+                    writev.with(call.number(0)?, |stream| stream.writev(slab, ranges, count))
+                }),
+            ),
+        ])
     }
 
     #[napi]
     pub fn next_notice(&self) -> Option<NativeNotice> {
-        self.bridge.mailbox.next_notice().map(native_notice)
+        self.bridge.mailbox.next_notice().map(|notice| native_notice(notice, &self.streams))
     }
 
     /// Begins to close; `endpointClosed` is the last notice, and `dispose` is due then.
@@ -302,7 +332,7 @@ impl NativeEndpoint {
     }
 }
 
-fn native_notice(notice: Notice) -> NativeNotice {
+fn native_notice(notice: Notice, streams: &Rc<Streams>) -> NativeNotice {
     let empty = NativeNotice::default();
     match notice {
         Notice::Accepted(connection) => {
@@ -333,10 +363,10 @@ fn native_notice(notice: Notice) -> NativeNotice {
             ..empty
         },
         Notice::Stream { connection, stream } => {
-            NativeNotice { kind: "stream", token: Some(connection), stream: Some(NativeStream::new(stream)), ..empty }
+            NativeNotice { kind: "stream", token: Some(connection), stream: Some(streams.hold(stream)), ..empty }
         }
         Notice::Opened { ticket, stream } => {
-            NativeNotice { kind: "opened", ticket: Some(ticket), stream: Some(NativeStream::new(stream)), ..empty }
+            NativeNotice { kind: "opened", ticket: Some(ticket), stream: Some(streams.hold(stream)), ..empty }
         }
         Notice::OpenFailed { ticket, reason } => {
             NativeNotice { kind: "openFailed", ticket: Some(ticket), reason: Some(reason), ..empty }

@@ -22,5 +22,6 @@ mod receive;
 mod send;
 mod steps;
 mod stream;
+mod streams;
 mod thread;
 mod transport;

@@ -4,7 +4,8 @@
 //! The tasks of a stream that the peer opened start with JavaScript's first call: until then the stream
 //! counts against the peer's limit, so that nobody can open streams faster than they are taken.
 
-use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use crate::quic::connection::ConnectionShared;
 use crate::quic::lib_alias::{RecvStream, SendStream, VarInt};
 use crate::quic::receive::{ReceiveHalf, receive};
 use crate::quic::send::{SendHalf, send};
+use crate::quic::streams::Streams;
 use crate::quic::thread::spawn;
 use crate::slab::{Slab, Words};
 
@@ -26,6 +28,7 @@ pub struct StreamShared {
     pub receive: Option<ReceiveHalf>,
     pub send: Option<SendHalf>,
     pub connection: Arc<ConnectionShared>,
+    started: AtomicBool,
     unstarted: Mutex<Option<(Option<SendStream>, Option<RecvStream>)>>,
 }
 
@@ -38,12 +41,16 @@ impl StreamShared {
             receive: source.as_ref().map(|_| ReceiveHalf::default()),
             send: sink.as_ref().map(|_| SendHalf::default()),
             connection: Arc::clone(connection),
+            started: AtomicBool::new(false),
             unstarted: Mutex::new(Some((sink, source))),
         })
     }
 
     /// Spawns the tasks. Idempotent.
     pub fn start(self: &Arc<Self>) {
+        if self.started.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let Some((sink, source)) = lock(&self.unstarted).take() else { return };
         let bridge = &self.connection.bridge;
         // In boxes: a task keeps room for a future that it was given and again for the same future that it waits for.
@@ -54,13 +61,56 @@ impl StreamShared {
             spawn(bridge, Box::pin(send(sink, Arc::clone(self))));
         }
     }
-}
 
-/// `QuicStream` of shared/native/quic.ts without its callbacks, which `addon.ts` adds.
-#[napi]
-pub struct NativeStream {
-    shared: Arc<StreamShared>,
-    started: Cell<bool>,
+    fn sender(self: &Arc<Self>) -> Result<&SendHalf> {
+        self.start();
+        self.send
+            .as_ref()
+            .ok_or_else(|| failure(Code::Range, format!("stream {} was opened by the peer, one way", self.id)))
+    }
+
+    fn receiver(self: &Arc<Self>) -> Result<&ReceiveHalf> {
+        self.start();
+        self.receive
+            .as_ref()
+            .ok_or_else(|| failure(Code::Range, format!("stream {} was opened by this side, one way", self.id)))
+    }
+
+    pub fn read(self: &Arc<Self>, mut slab: Slab, from: u32, to: u32) -> Result<i32> {
+        Ok(self.receiver()?.read(slab.range(from, to)?, &self.connection.bridge))
+    }
+
+    pub fn write(self: &Arc<Self>, mut slab: Slab, from: u32, to: u32) -> Result<i32> {
+        let bytes = slab.range(from, to)?;
+        let sender = self.sender()?;
+        check_size(bytes.len())?;
+        Ok(sender.write(bytes.len(), &self.connection, || Bytes::copy_from_slice(bytes)))
+    }
+
+    pub fn writev(self: &Arc<Self>, mut slab: Slab, mut ranges: Words, count: u32) -> Result<i32> {
+        let words = ranges.as_mut_slice();
+        let Some(pairs) = (count as usize).checked_mul(2).and_then(|end| words.get(..end)) else {
+            return Err(failure(Code::Range, format!("{count} ranges are not within {} words", words.len())));
+        };
+        let mut length = 0;
+        for pair in pairs.chunks_exact(2) {
+            length += slab.range(pair[0], pair[1])?.len();
+        }
+        check_size(length)?;
+        let sender = self.sender()?;
+        let mut joined = Ok(());
+        let taken = sender.write(length, &self.connection, || {
+            let mut bytes = Vec::with_capacity(length);
+            for pair in pairs.chunks_exact(2) {
+                match slab.range(pair[0], pair[1]) {
+                    Ok(piece) => bytes.extend_from_slice(piece),
+                    Err(error) => joined = Err(error),
+                }
+            }
+            Bytes::from(bytes)
+        });
+        joined.map(|()| taken)
+    }
 }
 
 pub fn error_code(code: f64) -> Result<VarInt> {
@@ -73,36 +123,29 @@ pub fn error_code(code: f64) -> Result<VarInt> {
     Err(failure(Code::Range, format!("error code {code}: expected 0 to 2^62 - 1 (RFC 9000 section 16)")))
 }
 
-impl NativeStream {
-    pub fn new(shared: Arc<StreamShared>) -> Self {
-        NativeStream { shared, started: Cell::new(false) }
-    }
+/// `QuicStream` of shared/native/quic.ts without its callbacks, which `addon.ts` adds, and without what happens with
+/// each packet: that are the endpoint's `functions`.
+#[napi]
+pub struct NativeStream {
+    pub(super) shared: Arc<StreamShared>,
+    pub(super) streams: Rc<Streams>,
+    pub(super) place: u32,
+}
 
-    fn start(&self) {
-        if !self.started.replace(true) {
-            self.shared.start();
-        }
-    }
-
-    fn sender(&self) -> Result<&SendHalf> {
-        self.start();
-        self.shared
-            .send
-            .as_ref()
-            .ok_or_else(|| failure(Code::Range, format!("stream {} was opened by the peer, one way", self.shared.id)))
-    }
-
-    fn receiver(&self) -> Result<&ReceiveHalf> {
-        self.start();
-        self.shared
-            .receive
-            .as_ref()
-            .ok_or_else(|| failure(Code::Range, format!("stream {} was opened by this side, one way", self.shared.id)))
+impl Drop for NativeStream {
+    fn drop(&mut self) {
+        self.streams.forget(self.place);
     }
 }
 
 #[napi]
 impl NativeStream {
+    /// The stream, for the endpoint's `functions`.
+    #[napi(getter)]
+    pub fn place(&self) -> u32 {
+        self.place
+    }
+
     #[napi(getter)]
     pub fn token(&self) -> u32 {
         self.shared.token
@@ -133,59 +176,20 @@ impl NativeStream {
     }
 
     #[napi]
-    pub fn read(&self, mut slab: Slab, from: u32, to: u32) -> Result<i32> {
-        Ok(self.receiver()?.read(slab.range(from, to)?, &self.shared.connection.bridge))
-    }
-
-    #[napi]
-    pub fn write(&self, mut slab: Slab, from: u32, to: u32) -> Result<i32> {
-        let bytes = slab.range(from, to)?;
-        let sender = self.sender()?;
-        check_size(bytes.len())?;
-        Ok(sender.write(bytes.len(), &self.shared.connection, || Bytes::copy_from_slice(bytes)))
-    }
-
-    #[napi]
-    pub fn writev(&self, mut slab: Slab, mut ranges: Words, count: u32) -> Result<i32> {
-        let words = ranges.as_mut_slice();
-        let Some(pairs) = (count as usize).checked_mul(2).and_then(|end| words.get(..end)) else {
-            return Err(failure(Code::Range, format!("{count} ranges are not within {} words", words.len())));
-        };
-        let mut length = 0;
-        for pair in pairs.chunks_exact(2) {
-            length += slab.range(pair[0], pair[1])?.len();
-        }
-        check_size(length)?;
-        let sender = self.sender()?;
-        let mut joined = Ok(());
-        let taken = sender.write(length, &self.shared.connection, || {
-            let mut bytes = Vec::with_capacity(length);
-            for pair in pairs.chunks_exact(2) {
-                match slab.range(pair[0], pair[1]) {
-                    Ok(piece) => bytes.extend_from_slice(piece),
-                    Err(error) => joined = Err(error),
-                }
-            }
-            Bytes::from(bytes)
-        });
-        joined.map(|()| taken)
-    }
-
-    #[napi]
     pub fn finish(&self) -> Result<()> {
-        self.sender()?.finish();
+        self.shared.sender()?.finish();
         Ok(())
     }
 
     #[napi]
     pub fn reset(&self, code: f64) -> Result<()> {
-        self.sender()?.reset(error_code(code)?);
+        self.shared.sender()?.reset(error_code(code)?);
         Ok(())
     }
 
     #[napi]
     pub fn stop(&self, code: f64) -> Result<()> {
-        self.receiver()?.stop(error_code(code)?, &self.shared.connection.bridge);
+        self.shared.receiver()?.stop(error_code(code)?, &self.shared.connection.bridge);
         Ok(())
     }
 }

@@ -10,7 +10,8 @@ use napi_derive::napi;
 
 use crate::constants::{MAX_FRAME, READ_FRAMES};
 use crate::event_loop::{Callback, Readiness, Target};
-use crate::failure::{Code, Result, failure};
+use crate::failure::{Code, Failure, Result, failure};
+use crate::functions::Functions;
 use crate::slab::Slab;
 use crate::tun::device::Device;
 use crate::tun::ready::ReadySet;
@@ -61,21 +62,88 @@ pub struct NativeTunStats {
     pub overflow_packets: f64,
 }
 
-#[napi]
-pub struct NativeTun {
-    running: Rc<RefCell<Option<Running>>>,
-    stats: NativeTunStats,
+struct Shared {
+    running: RefCell<Option<Running>>,
+    stats: RefCell<NativeTunStats>,
     /// A slab with less room than this is full.
     largest: usize,
 }
 
-fn closed() -> crate::failure::Failure {
+#[napi]
+pub struct NativeTun {
+    shared: Rc<Shared>,
+}
+
+fn closed() -> Failure {
     failure(Code::Tun, "the TUN device is closed")
 }
 
-fn stop(running: Running) {
-    // libuv lets go of the descriptor first, then dropping the rest closes it.
-    running.readiness.close();
+impl Shared {
+    fn close(&self) {
+        let running = self.running.borrow_mut().take();
+        if let Some(running) = running {
+            // libuv lets go of the descriptor first, then dropping the rest closes it.
+            running.readiness.close();
+        }
+    }
+
+    fn read(&self, mut slab: Slab, from: u32, to: u32) -> Result<i64> {
+        let mut running = self.running.borrow_mut();
+        let Running { device, ready, turns, .. } = running.as_mut().ok_or_else(closed)?;
+        let target = slab.range(from, to)?;
+        match ready {
+            Some(ready) => turns.begin(ready.look()),
+            None => turns.begin(std::iter::once(0)),
+        }
+        let mut stats = self.stats.borrow_mut();
+        let mut done = 0;
+        let mut left = READ_FRAMES;
+        while left > 0
+            && target.len() - done >= LENGTH_BYTES + self.largest
+            && let Some(queue) = turns.current()
+        {
+            let frame = done + LENGTH_BYTES;
+            let end = target.len().min(frame + MAX_FRAME);
+            match device.read(queue, &mut target[frame..end]) {
+                Ok(Some(0)) | Ok(None) => turns.emptied(),
+                Ok(Some(length)) => {
+                    target[done..frame].copy_from_slice(&(length as u16).to_be_bytes());
+                    stats.read_packets += 1.0;
+                    done = frame + length;
+                    left -= 1;
+                    turns.took(LENGTH_BYTES + length);
+                }
+                Err(error) if done > 0 || is_transient(&error) => turns.emptied(),
+                Err(error) => return Err(failure(Code::Tun, format!("TUN device {}: read: {error}", device.name))),
+            }
+        }
+        Ok(done as i64)
+    }
+
+    /// The remainder of `queue` by the number of queues is the one to write to. Returns where it stopped: before a
+    /// frame whose header the kernel refused, or at `to`.
+    fn write(&self, mut slab: Slab, from: u32, to: u32, queue: u32) -> Result<i64> {
+        let running = self.running.borrow();
+        let device = &running.as_ref().ok_or_else(closed)?.device;
+        let queue = queue as usize % device.queues.len();
+        let frames = slab.range(from, to)?;
+        check_whole(frames)?;
+        let mut stats = self.stats.borrow_mut();
+        let mut rest = &*frames;
+        while let Some((frame, next)) = split_frame(rest) {
+            match device.write(queue, frame) {
+                Ok(()) => stats.written_packets += 1.0,
+                Err(error) if is_full(&error) => stats.overflow_packets += 1.0,
+                Err(error) if device.features.vnet_header && is_offload_refused(&error, frame) => {
+                    stats.refused_offloads += 1.0;
+                    return Ok(i64::from(to) - rest.len() as i64);
+                }
+                Err(_) => stats.refused_packets += 1.0,
+            }
+            rest = next;
+        }
+        Ok(i64::from(to))
+    }
 }
 
 #[napi]
@@ -99,23 +167,18 @@ impl NativeTun {
         };
         let watched = ready.as_ref().map_or_else(|| device.queues[0].as_raw_fd(), ReadySet::fd);
         let largest = if device.features.vnet_header { MAX_FRAME } else { (mtu as usize).min(MAX_FRAME) };
-        let running: Rc<RefCell<Option<Running>>> = Rc::default();
-        let at_exit = Rc::clone(&running);
-        let teardown = Box::new(move || {
-            let running = at_exit.borrow_mut().take();
-            if let Some(running) = running {
-                stop(running);
-            }
-        });
+        let shared = Rc::new(Shared { running: RefCell::default(), stats: RefCell::default(), largest });
+        let at_exit = Rc::clone(&shared);
+        let teardown = Box::new(move || at_exit.close());
         let readiness = Readiness::open(readable.environment(), Target::Function(readable), watched, teardown)?;
         let turns = Turns::new(device.queues.len());
-        *running.borrow_mut() = Some(Running { readiness, device, ready, turns });
-        Ok(NativeTun { running, stats: NativeTunStats::default(), largest })
+        *shared.running.borrow_mut() = Some(Running { readiness, device, ready, turns });
+        Ok(NativeTun { shared })
     }
 
     #[napi(getter)]
     pub fn features(&self) -> Result<NativeTunFeatures> {
-        let running = self.running.borrow();
+        let running = self.shared.running.borrow();
         let features = running.as_ref().ok_or_else(closed)?.device.features;
         Ok(NativeTunFeatures {
             vnet_header: features.vnet_header,
@@ -129,14 +192,14 @@ impl NativeTun {
 
     #[napi]
     pub fn offload_findings(&self) -> Result<Vec<NativeOffloadFinding>> {
-        let running = self.running.borrow();
+        let running = self.shared.running.borrow();
         let findings = &running.as_ref().ok_or_else(closed)?.device.findings;
         Ok(findings.iter().map(described).collect())
     }
 
     #[napi]
     pub fn watch(&self, on: bool) {
-        if let Some(running) = self.running.borrow().as_ref() {
+        if let Some(running) = self.shared.running.borrow().as_ref() {
             if on {
                 running.readiness.start();
             } else {
@@ -145,76 +208,28 @@ impl NativeTun {
         }
     }
 
+    /// `read` and `write` of `NativeTunFunctions` in shared/native/binding.ts.
     #[napi]
-    pub fn read(&mut self, mut slab: Slab, from: u32, to: u32) -> Result<u32> {
-        let mut running = self.running.borrow_mut();
-        let Running { device, ready, turns, .. } = running.as_mut().ok_or_else(closed)?;
-        let target = slab.range(from, to)?;
-        match ready {
-            Some(ready) => turns.begin(ready.look()),
-            None => turns.begin(std::iter::once(0)),
-        }
-        let mut done = 0;
-        let mut left = READ_FRAMES;
-        while left > 0
-            && target.len() - done >= LENGTH_BYTES + self.largest
-            && let Some(queue) = turns.current()
-        {
-            let frame = done + LENGTH_BYTES;
-            let end = target.len().min(frame + MAX_FRAME);
-            match device.read(queue, &mut target[frame..end]) {
-                Ok(Some(0)) | Ok(None) => turns.emptied(),
-                Ok(Some(length)) => {
-                    target[done..frame].copy_from_slice(&(length as u16).to_be_bytes());
-                    self.stats.read_packets += 1.0;
-                    done = frame + length;
-                    left -= 1;
-                    turns.took(LENGTH_BYTES + length);
-                }
-                Err(error) if done > 0 || is_transient(&error) => turns.emptied(),
-                Err(error) => return Err(failure(Code::Tun, format!("TUN device {}: read: {error}", device.name))),
-            }
-        }
-        Ok(done as u32)
-    }
-
-    /// The remainder of `queue` by the number of queues is the one to write to. Returns where it stopped: before a
-    /// frame whose header the kernel refused, or at `to`.
-    #[napi]
-    pub fn write(&mut self, mut slab: Slab, from: u32, to: u32, queue: u32) -> Result<u32> {
-        let running = self.running.borrow();
-        let device = &running.as_ref().ok_or_else(closed)?.device;
-        let queue = queue as usize % device.queues.len();
-        let frames = slab.range(from, to)?;
-        check_whole(frames)?;
-        let mut rest = &*frames;
-        while let Some((frame, next)) = split_frame(rest) {
-            match device.write(queue, frame) {
-                Ok(()) => self.stats.written_packets += 1.0,
-                Err(error) if is_full(&error) => self.stats.overflow_packets += 1.0,
-                Err(error) if device.features.vnet_header && is_offload_refused(&error, frame) => {
-                    self.stats.refused_offloads += 1.0;
-                    return Ok(to - rest.len() as u32);
-                }
-                Err(_) => self.stats.refused_packets += 1.0,
-            }
-            rest = next;
-        }
-        Ok(to)
+    pub fn functions(&self) -> Functions<2> {
+        let (reader, writer) = (Rc::clone(&self.shared), Rc::clone(&self.shared));
+        Functions([
+            ("read", Box::new(move |call| reader.read(call.slab(0)?, call.number(1)?, call.number(2)?))),
+            (
+                "write",
+                Box::new(move |call| writer.write(call.slab(0)?, call.number(1)?, call.number(2)?, call.number(3)?)),
+            ),
+        ])
     }
 
     #[napi]
     pub fn stats(&self) -> NativeTunStats {
-        self.stats
+        *self.shared.stats.borrow()
     }
 
     /// The interface is gone when this returns. Idempotent.
     #[napi]
     pub fn close(&self) {
-        let running = self.running.borrow_mut().take();
-        if let Some(running) = running {
-            stop(running);
-        }
+        self.shared.close();
     }
 }
 
@@ -258,7 +273,7 @@ fn check_whole(frames: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn not_whole(at: usize) -> crate::failure::Failure {
+fn not_whole(at: usize) -> Failure {
     failure(Code::Range, format!("the frame at byte {at} of the range does not end within it"))
 }
 
