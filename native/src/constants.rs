@@ -35,8 +35,10 @@ pub const SEND_LOW_WATER_DIVISOR: usize = 2;
 pub const SEND_AHEAD: u64 = 32 << 10;
 /// The send queue of a stream is never held below this, in bytes: one slab.
 pub const MIN_STREAM_SEND_QUEUE: usize = 64 << 10;
-/// The send window and the send queues follow the congestion window this often: a fraction of any round trip.
+/// The send window and the send queues follow the congestion window this often, a fraction of any round trip, and not
+/// before this much was written: a fraction of the smallest window.
 pub const SEND_TUNING_INTERVAL: Duration = Duration::from_millis(1);
+pub const SEND_TUNING_BYTES: usize = 8 << 10;
 /// Received bytes of a stream that wait for `read`. QUIC's flow control holds back the rest.
 pub const STREAM_RECEIVE_QUEUE: usize = 256 << 10;
 /// Reading from QUIC goes on when the queue fell to this fraction.

@@ -14,7 +14,7 @@ use napi_derive::napi;
 use rustls::pki_types::CertificateDer;
 
 use crate::constants::{
-    DATAGRAM_RECEIVE_QUEUE, DATAGRAM_SEND_QUEUE, MIN_STREAM_SEND_QUEUE, READ_DATAGRAMS, SEND_AHEAD,
+    DATAGRAM_RECEIVE_QUEUE, DATAGRAM_SEND_QUEUE, MIN_STREAM_SEND_QUEUE, READ_DATAGRAMS, SEND_AHEAD, SEND_TUNING_BYTES,
     SEND_TUNING_INTERVAL,
 };
 use crate::executor::wake;
@@ -45,6 +45,15 @@ struct Datagrams {
     ended: bool,
 }
 
+/// When sending was tuned last.
+struct Tuned {
+    when: Instant,
+    /// The send window that was set, 0 before the first one.
+    window: u64,
+    /// Bytes that were written since.
+    written: usize,
+}
+
 pub struct ConnectionShared {
     pub token: u32,
     pub bridge: Arc<Bridge>,
@@ -57,7 +66,7 @@ pub struct ConnectionShared {
     datagrams: Mutex<Datagrams>,
     max_datagram: AtomicUsize,
     send_queue_limit: AtomicUsize,
-    tuned: Mutex<(Instant, u64)>,
+    tuned: Mutex<Tuned>,
 }
 
 /// `ConnectionStats` of shared/native/quic.ts, and the peer's address.
@@ -134,7 +143,7 @@ impl ConnectionShared {
             local_close: Mutex::default(),
             datagrams: Mutex::default(),
             send_queue_limit: AtomicUsize::new(bridge.stream_send_queue.min(MIN_STREAM_SEND_QUEUE)),
-            tuned: Mutex::new((Instant::now(), 0)),
+            tuned: Mutex::new(Tuned { when: Instant::now(), window: 0, written: 0 }),
         });
         spawn(bridge, accept_bidi(connection.clone(), Arc::clone(&shared)));
         spawn(bridge, accept_uni(connection.clone(), Arc::clone(&shared)));
@@ -151,18 +160,23 @@ impl ConnectionShared {
 
     /// Lets QUIC and the send queues take what the path is about to carry and not more: bytes that wait here
     /// delay every packet behind them. Twice the congestion window, because what was received behind a lost
-    /// packet counts as unacknowledged until it is repaired.
-    pub fn tune_sending(&self) {
+    /// packet counts as unacknowledged until it is repaired. `bytes` are about to be written: the window moves with
+    /// what is sent, so a quiet tunnel needs no look at it for each packet.
+    pub fn tune_sending(&self, bytes: usize) {
         let mut tuned = lock(&self.tuned);
-        let (when, window) = *tuned;
+        let window = tuned.window;
+        tuned.written = tuned.written.saturating_add(bytes);
+        if window > 0 && tuned.written < SEND_TUNING_BYTES {
+            return;
+        }
         let now = Instant::now();
-        if window > 0 && now.duration_since(when) < SEND_TUNING_INTERVAL {
+        if window > 0 && now.duration_since(tuned.when) < SEND_TUNING_INTERVAL {
             return;
         }
         let Some(connection) = self.open_connection() else { return };
         let congestion = connection.stats().path.cwnd;
         let fitting = congestion.saturating_mul(2).saturating_add(SEND_AHEAD).min(self.bridge.send_window);
-        *tuned = (now, fitting);
+        *tuned = Tuned { when: now, window: fitting, written: 0 };
         if fitting != window {
             connection.set_send_window(fitting);
         }

@@ -184,7 +184,7 @@ async fn push(mut sink: SendStream, stream: &StreamShared) {
             Work::Chunks(mut chunks) => {
                 let mut rest = &mut chunks[..];
                 while !rest.is_empty() {
-                    stream.connection.tune_sending();
+                    stream.connection.tune_sending(rest.iter().map(Bytes::len).sum());
                     let written = tokio::select! {
                         biased;
                         written = sink.write_chunks(rest) => written,
