@@ -4,6 +4,8 @@
  *
  *   device readable ▸ fill a slab ▸ frame: parse ▸ session by address ▸ flow ▸ carrier.add ▸ … ▸ flush each
  */
+import { performance } from "node:perf_hooks";
+
 import type { Tun } from "../shared/native/tun.ts";
 import { isIcmpError } from "../shared/packet/icmp.ts";
 import { QuotedPacket } from "../shared/packet/quoted.ts";

@@ -4,6 +4,8 @@
  *   frame ▸ parse ▸ source address ▸ martians ▸ flow (known: its verdict; new: ask the policy) ▸ run ▸ device
  *             └────────────┴────────────┴───────────────┴─▶ dropped, counted; a denied flow is answered
  */
+import { performance } from "node:perf_hooks";
+
 import { isIcmpError } from "../shared/packet/icmp.ts";
 import { isMartian } from "../shared/packet/martian.ts";
 import { QuotedPacket } from "../shared/packet/quoted.ts";

@@ -90,7 +90,7 @@ export class FrameReader {
 
   /** Moves what was read ahead to the front: less than a header, so that the rest of it fits. */
   #makeRoom(): void {
-    this.#ahead.copyWithin(0, this.#from, this.#to);
+    if (this.#from < this.#to) this.#ahead.copyWithin(0, this.#from, this.#to);
     this.#to -= this.#from;
     this.#from = 0;
   }

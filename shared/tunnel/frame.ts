@@ -66,7 +66,7 @@ export class FrameReader {
     this.#end = at;
     this.count = 0;
     this.cutPackets = 0;
-    copyBytes(this.#kept, 0, this.#keptLength, slab, at);
+    if (this.#keptLength > 0) copyBytes(this.#kept, 0, this.#keptLength, slab, at);
     return at + this.#keptLength;
   }
 

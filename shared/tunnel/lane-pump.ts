@@ -7,6 +7,8 @@
  * the process has to do comes first, so that no session's flood delays another's packets for longer than one turn.
  * Frames that a turn was too short for are kept, and the session's next turn begins with them: one slab a session.
  */
+import { performance } from "node:perf_hooks";
+
 import { READ_RESET } from "../native/quic.ts";
 import {
   CUT_PACKETS_PER_FRAME,
@@ -89,7 +91,8 @@ export class LanePump {
         return;
       }
       // Who needs little never waits behind those who need much.
-      if (this.#nowMs() - turns.sinceMs >= TURN_MS) this.#begin(turns);
+      const nowMs = this.#nowMs();
+      if (nowMs - turns.sinceMs >= TURN_MS) begin(turns, nowMs);
       this.#read(lane);
     };
     this.#wait(lane);
@@ -129,11 +132,6 @@ export class LanePump {
     this.#wait(lane);
   }
 
-  #begin(turns: LaneTurns): void {
-    turns.spent = 0;
-    turns.sinceMs = this.#nowMs();
-  }
-
   #wait(lane: Lane): void {
     const { turns } = lane;
     lane.waiting = true;
@@ -147,7 +145,7 @@ export class LanePump {
   /** The turn of the session that has waited for longest; its lanes go on where the last turn ended. */
   #turn(): void {
     const turns = this.#queue[0]!;
-    this.#begin(turns);
+    begin(turns, this.#nowMs());
     try {
       while (turns.spent < TURN_BYTES) {
         const lane = turns.waiting.shift();
@@ -162,4 +160,9 @@ export class LanePump {
       if (this.#queue.length > 0) setImmediate(() => this.#turn());
     }
   }
+}
+
+function begin(turns: LaneTurns, nowMs: number): void {
+  turns.spent = 0;
+  turns.sinceMs = nowMs;
 }
