@@ -39,6 +39,25 @@ suite("bytes", { timeout: 30_000 }, () => {
     assert.ok(Buffer.from(down).equals(gotDown.bytes));
   });
 
+  test("a handler's ticks and promises come with its event, before what waits for the event loop", async (t) => {
+    const { near, far } = await openBoth(await openPair(t), patterned(1));
+    const order: string[] = [];
+    const done = Promise.withResolvers<void>();
+    await readBytes(far, 1);
+    far.onReadable = () => {
+      setImmediate(() => {
+        order.push("immediate");
+        done.resolve();
+      });
+      process.nextTick(() => order.push("tick"));
+      void Promise.resolve().then(() => order.push("promise"));
+    };
+    assert.equal(far.read(new Uint8Array(1), 0, 1), 0);
+    await writeAll(near, patterned(1));
+    await done.promise;
+    assert.deepEqual(order, ["tick", "promise", "immediate"]);
+  });
+
   test("one way, opened by either side", async (t) => {
     const pair = await openPair(t);
     for (const [from, to] of [

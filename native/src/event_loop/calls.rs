@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use crate::event_loop::handle::{UvHandle, call};
+use crate::event_loop::handle::{Scope, UvHandle, call};
 
 /// Rounds of calls that follow from one call of the event loop, before it sees to what else waits.
 const FOLLOWING_CALLS: u32 = 8;
@@ -27,6 +27,8 @@ struct Calls {
     /// Doorbells that were rung by the running call.
     rung: RefCell<Vec<UvHandle>>,
     after: RefCell<Vec<Weak<dyn AfterCall>>>,
+    /// Where JavaScript ran since promises and ticks were last seen to.
+    unsettled: Cell<Option<Scope>>,
 }
 
 thread_local! {
@@ -44,22 +46,23 @@ pub fn after_calls<T: AfterCall + 'static>(after: &Rc<T>) {
     CALLS.with(|calls| calls.after.borrow_mut().push(after));
 }
 
+/// Whether the running call rang a doorbell.
+pub fn has_rung() -> bool {
+    CALLS.with(|calls| !calls.rung.borrow().is_empty())
+}
+
 /// A call of the event loop, and what follows from it on this thread: what a call made ready needs no other wake-up.
+/// Promises and ticks come when nothing else follows, which keeps them out of a packet's way.
 pub(super) fn calls_of(handle: UvHandle) {
     CALLS.with(|calls| {
         calls.calling.set(true);
-        call(handle);
+        calls.call(handle);
         for _ in 0..FOLLOWING_CALLS {
-            let mut followed = calls.any_after(|after| after.after_call());
-            let rung = std::mem::take(&mut *calls.rung.borrow_mut());
-            for handle in rung {
-                call(handle);
-                followed = true;
-            }
-            if !followed {
+            if !calls.follow() && !calls.settle() {
                 break;
             }
         }
+        calls.settle();
         calls.calling.set(false);
         // The rest comes after what else waits for the event loop.
         for handle in calls.rung.borrow_mut().drain(..) {
@@ -74,6 +77,31 @@ pub(super) fn calls_of(handle: UvHandle) {
 }
 
 impl Calls {
+    fn call(&self, handle: UvHandle) {
+        if let Some(scope) = call(handle) {
+            self.unsettled.set(Some(scope));
+        }
+    }
+
+    /// Whether something followed.
+    fn follow(&self) -> bool {
+        let rung = std::mem::take(&mut *self.rung.borrow_mut());
+        let rang = !rung.is_empty();
+        for handle in rung {
+            self.call(handle);
+        }
+        self.any_after(|after| after.after_call()) || rang
+    }
+
+    /// Runs what promises and ticks wait for; whether JavaScript was called since the last time.
+    fn settle(&self) -> bool {
+        let scope = self.unsettled.take();
+        if let Some(scope) = &scope {
+            scope.settle();
+        }
+        scope.is_some()
+    }
+
     /// Asks each that lives; whether one said yes.
     fn any_after(&self, ask: impl Fn(&dyn AfterCall) -> bool) -> bool {
         let mut any = false;

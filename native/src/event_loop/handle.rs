@@ -58,7 +58,7 @@ pub enum Target {
 }
 
 enum Called {
-    Function(sys::napi_ref, Option<Arguments>),
+    Function { reference: sys::napi_ref, scope: Scope, arguments: Option<Arguments> },
     Native(Box<dyn Fn()>),
 }
 
@@ -92,13 +92,68 @@ impl Called {
         if unsafe { sys::napi_create_reference(env, function.value, 1, &mut reference) } != sys::Status::napi_ok {
             return Err(failure(Code::Internal, "the callback is not a function"));
         }
-        Ok(Called::Function(reference, arguments))
+        // SAFETY: as above.
+        match unsafe { Scope::open(env) } {
+            Ok(scope) => Ok(Called::Function { reference, scope, arguments }),
+            Err(error) => {
+                // SAFETY: made above.
+                unsafe { sys::napi_delete_reference(env, reference) };
+                Err(error)
+            }
+        }
     }
 
     fn release(self, env: sys::napi_env) {
-        if let Called::Function(reference, _) = self {
+        if let Called::Function { reference, scope, .. } = self {
             // SAFETY: made by `of` in this environment, which has not ended; released once.
-            unsafe { sys::napi_delete_reference(env, reference) };
+            unsafe {
+                sys::napi_delete_reference(env, reference);
+                sys::napi_async_destroy(env, scope.context);
+            }
+        }
+    }
+}
+
+/// The asynchronous context of a handle's function, in which Node sees to promises and ticks.
+#[derive(Clone, Copy)]
+pub(super) struct Scope {
+    env: sys::napi_env,
+    context: sys::napi_async_context,
+}
+
+impl Scope {
+    /// # Safety
+    ///
+    /// Called from JavaScript with the environment of the running call.
+    unsafe fn open(env: sys::napi_env) -> Result<Scope> {
+        let name = "zgate";
+        let (mut text, mut context) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: as promised; the out pointers are live locals, and `name` is alive and of the length given.
+        let status = unsafe {
+            sys::napi_create_string_utf8(env, name.as_ptr().cast(), name.len() as isize, &mut text);
+            sys::napi_async_init(env, ptr::null_mut(), text, &mut context)
+        };
+        if status != sys::Status::napi_ok {
+            return Err(failure(Code::Internal, "Node makes no asynchronous context"));
+        }
+        Ok(Scope { env, context })
+    }
+
+    /// Runs what promises and ticks wait for, as Node does after each call that it makes itself.
+    pub(super) fn settle(&self) {
+        // SAFETY: on the thread of the environment, before the handle that this belongs to is closed: libuv closes
+        // handles after the callbacks of an event. Every value lives in the scope opened here.
+        unsafe {
+            let mut handles = ptr::null_mut();
+            if sys::napi_open_handle_scope(self.env, &mut handles) != sys::Status::napi_ok {
+                return;
+            }
+            let mut scope = ptr::null_mut();
+            let resource = ptr::null_mut();
+            if sys::napi_open_callback_scope(self.env, resource, self.context, &mut scope) == sys::Status::napi_ok {
+                sys::napi_close_callback_scope(self.env, scope);
+            }
+            sys::napi_close_handle_scope(self.env, handles);
         }
     }
 }
@@ -196,35 +251,40 @@ extern "C" fn on_environment_end(_: sys::napi_async_cleanup_hook_handle, handle:
     }
 }
 
-/// Calls the function of a handle. What it throws becomes an uncaught exception.
-pub(super) fn call(handle: UvHandle) {
+/// Calls the function of a handle. What it throws becomes an uncaught exception. Gives the scope that is to be settled
+/// when JavaScript was called.
+pub(super) fn call(handle: UvHandle) -> Option<Scope> {
     // SAFETY: libuv calls on the thread of the environment, between `open` and `on_closed`; every value
     // made here lives in the scope opened here.
     unsafe {
         let inner = uv_handle_get_data(handle).cast::<Inner>();
         if (*inner).closing {
-            return;
+            return None;
         }
         let env = (*inner).env;
-        let (callback, arguments) = match &(*inner).called {
-            Called::Native(function) => return function(),
-            Called::Function(callback, arguments) => (*callback, arguments.as_ref().map(|make| make())),
+        let (callback, settled, arguments) = match &(*inner).called {
+            Called::Native(function) => {
+                function();
+                return None;
+            }
+            Called::Function { reference, scope, arguments } => {
+                (*reference, *scope, arguments.as_ref().map(|make| make()))
+            }
         };
         let mut scope = ptr::null_mut();
         if sys::napi_open_handle_scope(env, &mut scope) != sys::Status::napi_ok {
-            return;
+            return None;
         }
         let mut function = ptr::null_mut();
         let mut receiver = ptr::null_mut();
         sys::napi_get_reference_value(env, callback, &mut function);
-        sys::napi_get_global(env, &mut receiver);
+        sys::napi_get_undefined(env, &mut receiver);
         let mut values = [ptr::null_mut(); 2];
         for (value, argument) in values.iter_mut().zip(arguments.iter().flatten()) {
             sys::napi_create_uint32(env, *argument, value);
         }
         let count = if arguments.is_some() { values.len() } else { 0 };
-        let (context, ignored) = (ptr::null_mut(), ptr::null_mut());
-        let status = sys::napi_make_callback(env, context, receiver, function, count, values.as_ptr(), ignored);
+        let status = sys::napi_call_function(env, receiver, function, count, values.as_ptr(), ptr::null_mut());
         if status == sys::Status::napi_pending_exception {
             let mut thrown = ptr::null_mut();
             if sys::napi_get_and_clear_last_exception(env, &mut thrown) == sys::Status::napi_ok {
@@ -232,5 +292,6 @@ pub(super) fn call(handle: UvHandle) {
             }
         }
         sys::napi_close_handle_scope(env, scope);
+        Some(settled)
     }
 }

@@ -5,6 +5,6 @@ mod calls;
 mod handle;
 mod watchers;
 
-pub use calls::{AfterCall, after_calls, is_calling};
+pub use calls::{AfterCall, after_calls, has_rung, is_calling};
 pub use handle::{Callback, Environment, Target};
 pub use watchers::{Bell, Doorbell, LoopTimer, Readiness};

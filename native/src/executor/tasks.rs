@@ -20,8 +20,18 @@ use crate::lock::lock;
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// What a task does.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Role {
+    /// Drives QUIC: an endpoint, a connection.
+    Driver,
+    /// Stands between QUIC and JavaScript.
+    Messenger,
+}
+
 struct Task {
     executor: Arc<Executor>,
+    role: Role,
     place: usize,
     queued: AtomicBool,
     work: Mutex<Option<Work>>,
@@ -69,6 +79,8 @@ struct Living {
 pub enum Turn {
     /// The next one is due when something comes, or at this time.
     Until(Option<Instant>),
+    /// JavaScript comes first; the next one is due after it.
+    AfterCalls,
     /// There is much to do.
     Busy,
 }
@@ -113,7 +125,7 @@ impl Executor {
     }
 
     /// From any thread.
-    pub fn spawn(self: &Arc<Self>, work: Work) {
+    pub fn spawn(self: &Arc<Self>, role: Role, work: Work) {
         let task = {
             let mut living = lock(&self.living);
             if living.closed {
@@ -124,7 +136,8 @@ impl Executor {
                 living.places.len() - 1
             });
             let executor = Arc::clone(self);
-            let task = Arc::new(Task { executor, place, queued: AtomicBool::new(true), work: Mutex::new(Some(work)) });
+            let task =
+                Arc::new(Task { executor, role, place, queued: AtomicBool::new(true), work: Mutex::new(Some(work)) });
             living.places[place] = Some(Arc::clone(&task));
             task
         };
@@ -219,6 +232,24 @@ impl Executor {
         !lock(&self.ready).is_empty()
     }
 
+    /// As `poll_ready`, but when there is something for JavaScript, the drivers wait until it was called: a packet goes
+    /// its way first, and then what its arrival asks of QUIC. `None` when there is.
+    fn poll_until_rung(&self) -> Option<bool> {
+        let mut waiting = Vec::new();
+        let mut rung = false;
+        for _ in 0..POLLS_PER_LOOK {
+            let Some(task) = lock(&self.ready).pop_front() else { break };
+            if rung && task.role == Role::Driver {
+                waiting.push(task);
+            } else {
+                task.poll();
+                rung = event_loop::has_rung();
+            }
+        }
+        lock(&self.ready).extend(waiting);
+        if rung { None } else { Some(!lock(&self.ready).is_empty()) }
+    }
+
     /// Whether nothing is ready. What becomes so from now on wakes who drives.
     fn fall_asleep(&self) -> bool {
         self.asleep.store(true, Ordering::SeqCst);
@@ -292,7 +323,10 @@ impl Executor {
             self.reactor.look_readable();
         }
         self.timers.fire(now);
-        let more = self.poll_ready();
+        let Some(more) = self.poll_until_rung() else {
+            self.called.store(true, Ordering::Relaxed);
+            return Turn::AfterCalls;
+        };
         self.flush();
         let bytes = self.work.swap(0, Ordering::Relaxed);
         if more || bytes > BUSY_BYTES || self.shift.is_held() || self.ended.load(Ordering::Acquire) {

@@ -76,6 +76,7 @@ impl LoopSide {
         let now = Instant::now();
         let busy = match self.executor.turn(look, now) {
             Turn::Busy => true,
+            Turn::AfterCalls => false,
             Turn::Until(due) => {
                 match due {
                     Some(due) => handles.timer.start(due.saturating_duration_since(Instant::now())),
