@@ -4,15 +4,16 @@
  * answers to the device's system calls.
  */
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { contentSha256 } from "../harness/content.ts";
 import { waitFor } from "../harness/process.ts";
 import { Certificates, jsonLines, openAgent, RelayProcess } from "../harness/product.ts";
+import { underFault } from "../harness/system-calls.ts";
 import { layTopology, PRIVATE_NETWORK_POLICY, TARGET_A } from "../harness/topology.ts";
 import type { Topology } from "../harness/topology.ts";
+import { transferBothWays } from "../harness/transfer.ts";
 
+const DEVICE = "/dev/net/tun";
 const AGENT_ADMIN = "127.0.0.1:9444";
 const TRANSFER_BYTES = 4_000_000;
 /** How long a transfer may take: strace stops the process twice for each packet. Milliseconds. */
@@ -38,13 +39,9 @@ type Fault = { readonly refuse: string } | { readonly corrupt: string };
 
 /** `refuse`: the writes to the device that fail, `corrupt`: the reads whose first byte is another (`when` of strace). */
 function under(fault: Fault): readonly string[] {
-  const [call, injected] =
-    "refuse" in fault
-      ? ["write", `error=EINVAL:when=${fault.refuse}`]
-      : ["read", `poke_exit=@arg2=ff:when=${fault.corrupt}`];
-  // -D: the process is the program's own, to be stopped as such.
-  const tracing = ["-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-P", "/dev/net/tun"];
-  return ["strace", ...tracing, "-e", `trace=${call}`, "-e", `inject=${call}:${injected}`];
+  return "refuse" in fault
+    ? underFault("write", `error=EINVAL:when=${fault.refuse}`, DEVICE)
+    : underFault("read", `poke_exit=@arg2=ff:when=${fault.corrupt}`, DEVICE);
 }
 
 interface DeviceStatus {
@@ -185,17 +182,7 @@ describe("super-packets and a kernel that may not carry them", { skip }, () => {
   /** Down and up over TCP, and a UDP super-packet through an echo, each compared. */
   async function transfer(host: string): Promise<void> {
     const from = network.agents[0];
-    const url = `http://${host.includes(":") ? `[${host}]` : host}`;
-    const download = await from.check(["sh", "-c", `curl -sS '${url}/bytes/${TRANSFER_BYTES}' | sha256sum`], {
-      timeoutMs: TRANSFER_MS,
-    });
-    assert.equal(download.split(" ")[0], contentSha256(TRANSFER_BYTES));
-    const posted = "zgate super-packets ".repeat(TRANSFER_BYTES / 20);
-    const upload = ["curl", "-sS", "--data-binary", "@-", "-H", "Expect:", `${url}/`];
-    assert.equal(
-      (await from.check(upload, { input: posted, timeoutMs: TRANSFER_MS })).trim(),
-      createHash("sha256").update(posted).digest("hex"),
-    );
+    await transferBothWays(from, host, TRANSFER_BYTES, TRANSFER_MS);
     // A datagram may be lost, with its burst.
     const isWhole = async (): Promise<boolean> =>
       (await from.run(["python3", "-c", BURST, host])).stdout.trim() === `${PIECES} True`;

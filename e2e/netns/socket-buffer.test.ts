@@ -3,14 +3,14 @@
  * room again. The buffer here is large enough: strace(1) puts the error into what the kernel answers.
  */
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { contentSha256 } from "../harness/content.ts";
 import { Certificates, openAgent, RelayProcess } from "../harness/product.ts";
 import { ping } from "../harness/reachability.ts";
+import { underFault } from "../harness/system-calls.ts";
 import { layTopology, PRIVATE_NETWORK_POLICY, TARGET_A } from "../harness/topology.ts";
 import type { Topology } from "../harness/topology.ts";
+import { transferBothWays } from "../harness/transfer.ts";
 
 const TRANSFER_BYTES = 8_000_000;
 /** How long a transfer may take: strace stops the process twice for each call. Milliseconds. */
@@ -19,8 +19,7 @@ const PINGS = 200;
 /** Every third sendmsg(2), once the namespace and the device are set up. */
 const REFUSED_CALLS = "200+3";
 
-const TRACING = ["-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null"];
-const UNDER = ["strace", ...TRACING, "-e", "trace=sendmsg", "-e", `inject=sendmsg:error=EAGAIN:when=${REFUSED_CALLS}`];
+const UNDER = underFault("sendmsg", `error=EAGAIN:when=${REFUSED_CALLS}`);
 
 const skip = process.getuid?.() === 0 ? false : "network namespaces need root";
 
@@ -54,15 +53,7 @@ describe("a UDP socket's buffer is full", { skip }, () => {
       const agent = await openAgent(from, { certificates, name: "client-1", under: agentUnder });
       t.after(() => agent.stop());
       for (const host of Object.values(TARGET_A)) {
-        const url = `http://${host.includes(":") ? `[${host}]` : host}`;
-        const timeoutMs = TRANSFER_MS;
-        const command = `curl -sS '${url}/bytes/${TRANSFER_BYTES}' | sha256sum`;
-        const download = await from.check(["sh", "-c", command], { timeoutMs });
-        assert.equal(download.split(" ")[0], contentSha256(TRANSFER_BYTES));
-        const input = "zgate socket buffers".repeat(TRANSFER_BYTES / 20);
-        const upload = ["curl", "-sS", "--data-binary", "@-", "-H", "Expect:", `${url}/`];
-        const echoed = await from.check(upload, { input, timeoutMs });
-        assert.equal(echoed.trim(), createHash("sha256").update(input).digest("hex"));
+        await transferBothWays(from, host, TRANSFER_BYTES, TRANSFER_MS);
         assert.equal((await ping(from, host, PINGS)).received, PINGS);
       }
     });
