@@ -20,6 +20,7 @@ export DOCKER_BUILD_FLAGS
 ADDON := native/target/release/libzgate_native.so
 ADDON_SOURCES := native/Cargo.toml native/Cargo.lock $(wildcard native/build.rs native/src/*.rs native/src/*/*.rs)
 DELAY_PROXY := --manifest-path bench/delay-proxy/Cargo.toml
+SINGLE_STEP := --manifest-path bench/single-step/Cargo.toml
 
 # ── Set-up and build ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -50,12 +51,14 @@ fmt: $(MODULES) ## Format TypeScript, JSON, YAML and Rust in place
 	oxfmt .
 	$(CARGO) fmt --manifest-path native/Cargo.toml
 	$(CARGO) fmt $(DELAY_PROXY)
+	$(CARGO) fmt $(SINGLE_STEP)
 
 .PHONY: fmt-check
 fmt-check: $(MODULES) ## Formatting, without changing anything
 	oxfmt --check .
 	$(CARGO) fmt --check --manifest-path native/Cargo.toml
 	$(CARGO) fmt --check $(DELAY_PROXY)
+	$(CARGO) fmt --check $(SINGLE_STEP)
 
 .PHONY: lint
 lint: $(MODULES) ## oxlint, warnings are errors
@@ -77,6 +80,7 @@ imports: $(MODULES) ## Imports point one way
 clippy: ## clippy, warnings are errors
 	$(CARGO) clippy --release --locked --all-targets --features test-program --manifest-path native/Cargo.toml -- -D warnings
 	$(CARGO) clippy --release --locked --all-targets $(DELAY_PROXY) --target-dir bench/out/delay-proxy -- -D warnings
+	$(CARGO) clippy --release --locked --all-targets $(SINGLE_STEP) --target-dir bench/out/single-step -- -D warnings
 
 # ── Tests: `make test` is everything ──────────────────────────────────────────────────────────────────────
 
