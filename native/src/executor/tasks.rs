@@ -85,6 +85,13 @@ pub enum Turn {
     Busy,
 }
 
+enum Polled {
+    All,
+    NotAll,
+    /// There is something for JavaScript.
+    Rung,
+}
+
 pub struct Executor {
     pub(super) reactor: Reactor,
     pub(super) timers: Timers,
@@ -233,8 +240,8 @@ impl Executor {
     }
 
     /// As `poll_ready`, but when there is something for JavaScript, the drivers wait until it was called: a packet goes
-    /// its way first, and then what its arrival asks of QUIC. `None` when there is.
-    fn poll_until_rung(&self) -> Option<bool> {
+    /// its way first, and then what its arrival asks of QUIC.
+    fn poll_until_rung(&self) -> Polled {
         let mut waiting = Vec::new();
         let mut rung = false;
         for _ in 0..POLLS_PER_LOOK {
@@ -247,7 +254,11 @@ impl Executor {
             }
         }
         lock(&self.ready).extend(waiting);
-        if rung { None } else { Some(!lock(&self.ready).is_empty()) }
+        match (rung, lock(&self.ready).is_empty()) {
+            (true, _) => Polled::Rung,
+            (false, true) => Polled::All,
+            (false, false) => Polled::NotAll,
+        }
     }
 
     /// Whether nothing is ready. What becomes so from now on wakes who drives.
@@ -323,16 +334,16 @@ impl Executor {
             self.reactor.look_readable();
         }
         self.timers.fire(now);
-        let Some(more) = self.poll_until_rung() else {
+        let polled = self.poll_until_rung();
+        let bytes = self.work.load(Ordering::Relaxed);
+        let busy = bytes > BUSY_BYTES || self.shift.is_held() || self.ended.load(Ordering::Acquire);
+        if matches!(polled, Polled::Rung) && !busy {
             self.called.store(true, Ordering::Relaxed);
             return Turn::AfterCalls;
-        };
-        self.flush();
-        let bytes = self.work.swap(0, Ordering::Relaxed);
-        if more || bytes > BUSY_BYTES || self.shift.is_held() || self.ended.load(Ordering::Acquire) {
-            return Turn::Busy;
         }
-        if !self.fall_asleep() {
+        self.flush();
+        self.work.store(0, Ordering::Relaxed);
+        if busy || !matches!(polled, Polled::All) || !self.fall_asleep() {
             return Turn::Busy;
         }
         Turn::Until(self.timers.first())
