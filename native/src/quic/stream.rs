@@ -48,9 +48,11 @@ impl StreamShared {
 
     /// Spawns the tasks. Idempotent.
     pub fn start(self: &Arc<Self>) {
-        if self.started.swap(true, Ordering::Relaxed) {
+        // Each packet asks.
+        if self.started.load(Ordering::Relaxed) {
             return;
         }
+        self.started.store(true, Ordering::Relaxed);
         let Some((sink, source)) = lock(&self.unstarted).take() else { return };
         let bridge = &self.connection.bridge;
         // In boxes: a task keeps room for a future that it was given and again for the same future that it waits for.
