@@ -5,27 +5,21 @@
  * NFQUEUE 0 → the program releases each `delayMs` after it came. The packets stay in the kernel: the
  * program sees their numbers only (`delay-proxy/src/main.rs`).
  */
-import { join } from "node:path";
-
-import { check } from "../e2e/harness/command.ts";
 import type { Namespace } from "../e2e/harness/namespace.ts";
 import type { Service } from "../e2e/harness/process.ts";
-import { DELAY_LINE_PACKETS, INSTALL_TIMEOUT_MS } from "./constants.ts";
+import { DELAY_LINE_PACKETS } from "./constants.ts";
+import { buildRust, builtRust } from "./rust-program.ts";
 
-const SOURCE = join(import.meta.dirname, "delay-proxy");
-const TARGET = join(import.meta.dirname, "out", "delay-proxy");
+const PROGRAM = "delay-proxy";
 
 /** Builds the delay line; ZG_HOST_COMMAND with cargo's words when it cannot. */
 export async function buildDelayLine(): Promise<void> {
-  const argv = ["cargo", "build", "--release", "--locked", "--quiet"];
-  await check([...argv, "--manifest-path", join(SOURCE, "Cargo.toml"), "--target-dir", TARGET], {
-    timeoutMs: INSTALL_TIMEOUT_MS,
-  });
+  await buildRust(PROGRAM);
 }
 
 /** Delays all that `router` forwards by `delayMs`, in each direction. Needs `buildDelayLine` before. */
 export async function startDelayLine(router: Namespace, delayMs: number): Promise<Service> {
-  const program = join(TARGET, "release", "delay-proxy");
+  const program = builtRust(PROGRAM, PROGRAM);
   // A wire does not wait for a processor: real-time priority, or a busy machine lets go its packets in bursts.
   const service = router.spawn(["chrt", "--fifo", "1", program, `${delayMs}`, `${DELAY_LINE_PACKETS}`]);
   await service.waitForOutput(/^ready$/m);

@@ -10,17 +10,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
-import { check } from "../e2e/harness/command.ts";
 import { waitFor } from "../e2e/harness/process.ts";
-import { INSTALL_TIMEOUT_MS, PING_WARM_UP } from "./constants.ts";
+import { PING_WARM_UP } from "./constants.ts";
 import { zgate } from "./peers/zgate.ts";
 import { pingTimes } from "./ping.ts";
+import { buildRust, builtRust } from "./rust-program.ts";
 import { footprintUpTo, parseMaps, parseSteps } from "./steps.ts";
 import type { Footprint, Step } from "./steps.ts";
 import { closeTestbed, openTestbed } from "./testbed.ts";
 
-const SOURCE = join(import.meta.dirname, "single-step");
-const TARGET = join(import.meta.dirname, "out", "single-step");
+const PROGRAM = "single-step";
 /** SIGRTMIN + 5 of the C library, which keeps two of the kernel's 32 for itself. */
 const ARM_SIGNAL = 39;
 /** As many packets as V8 needs to have compiled what they run. */
@@ -37,16 +36,10 @@ const ENDS = [
   { name: "relay, from UDP to the device", call: 1 },
 ] as const;
 
-await check(
-  [
-    ...["cargo", "build", "--release", "--locked", "--quiet"],
-    ...["--manifest-path", join(SOURCE, "Cargo.toml"), "--target-dir", TARGET],
-  ],
-  { timeoutMs: INSTALL_TIMEOUT_MS },
-);
+await buildRust(PROGRAM);
 const directory = mkdtempSync(join(tmpdir(), "zgate-footprint-"));
 process.env["ZGATE_SINGLE_STEP"] = directory;
-process.env["LD_PRELOAD"] = join(TARGET, "release", "libsingle_step.so");
+process.env["LD_PRELOAD"] = builtRust(PROGRAM, "libsingle_step.so");
 try {
   const missing = await zgate.prepare();
   if (missing !== undefined) throw new Error(missing);

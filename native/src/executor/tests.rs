@@ -7,7 +7,7 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::executor::{Executor, Role, timeout};
+use crate::executor::{Executor, timeout};
 use crate::lock::lock;
 
 /// Runs `world` to its end on this thread; what it asserts fails the test.
@@ -17,14 +17,11 @@ pub fn run<W: Future<Output = ()> + Send + 'static>(world: impl FnOnce(Arc<Execu
     let (ending, told) = (Arc::clone(&executor), Arc::clone(&done));
     let world = world(Arc::clone(&executor));
     let ends = Ends(ending);
-    executor.spawn(
-        Role::Messenger,
-        Box::pin(async move {
-            let _ends = ends;
-            world.await;
-            told.store(1, Ordering::Relaxed);
-        }),
-    );
+    executor.spawn(Box::pin(async move {
+        let _ends = ends;
+        world.await;
+        told.store(1, Ordering::Relaxed);
+    }));
     executor.run();
     assert_eq!(done.load(Ordering::Relaxed), 1, "the world panicked");
 }
@@ -64,13 +61,10 @@ fn what_is_due_first_comes_first_and_what_is_given_up_never_comes() {
         for delay in [300, 100, 200] {
             let (order, executor) = (Arc::clone(&order), Arc::clone(&executor));
             let here = Arc::clone(&executor);
-            here.spawn(
-                Role::Messenger,
-                Box::pin(async move {
-                    timeout(&executor, Duration::from_millis(delay), pending::<()>()).await;
-                    lock(&order).push(delay);
-                }),
-            );
+            here.spawn(Box::pin(async move {
+                timeout(&executor, Duration::from_millis(delay), pending::<()>()).await;
+                lock(&order).push(delay);
+            }));
         }
         assert_eq!(timeout(&executor, Duration::from_secs(3600), async { 7 }).await, Some(7));
         assert_eq!(timeout(&executor, Duration::from_millis(600), pending::<()>()).await, None);
@@ -84,13 +78,10 @@ fn a_panic_ends_its_task_and_no_other() {
     run(async |executor| {
         let dropped = Arc::new(AtomicUsize::new(0));
         let held = Arc::clone(&dropped);
-        executor.spawn(
-            Role::Messenger,
-            Box::pin(async move {
-                let _held = Counts(held);
-                panic!("expected by the test");
-            }),
-        );
+        executor.spawn(Box::pin(async move {
+            let _held = Counts(held);
+            panic!("expected by the test");
+        }));
         executor.next_turn().await;
         executor.next_turn().await;
         assert_eq!(dropped.load(Ordering::Relaxed), 1);
@@ -104,13 +95,10 @@ fn the_end_drops_what_waits() {
     run(async move |executor| {
         for _ in 0..10 {
             let held = Counts(Arc::clone(&held));
-            executor.spawn(
-                Role::Messenger,
-                Box::pin(async move {
-                    let _held = held;
-                    pending::<()>().await;
-                }),
-            );
+            executor.spawn(Box::pin(async move {
+                let _held = held;
+                pending::<()>().await;
+            }));
         }
         executor.next_turn().await;
     });
@@ -121,14 +109,11 @@ fn the_end_drops_what_waits() {
 fn who_is_always_ready_does_not_keep_others_from_the_next_turn() {
     run(async |executor| {
         let mut busy = 1_000_000;
-        executor.spawn(
-            Role::Messenger,
-            Box::pin(poll_fn(move |context| {
-                busy -= 1;
-                context.waker().wake_by_ref();
-                if busy == 0 { Poll::Ready(()) } else { Poll::Pending }
-            })),
-        );
+        executor.spawn(Box::pin(poll_fn(move |context| {
+            busy -= 1;
+            context.waker().wake_by_ref();
+            if busy == 0 { Poll::Ready(()) } else { Poll::Pending }
+        })));
         let began = Instant::now();
         for _ in 0..10 {
             executor.next_turn().await;

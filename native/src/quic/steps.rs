@@ -149,7 +149,7 @@ mod tests {
 
     use super::{Place, Steps};
     use crate::executor::tests::run;
-    use crate::executor::{Executor, Role, timeout};
+    use crate::executor::{Executor, timeout};
 
     /// Who ran, in order.
     type Order = Arc<Mutex<Vec<String>>>;
@@ -179,14 +179,14 @@ mod tests {
         order: &Order,
     ) {
         let driver = Box::pin(busy(name.to_owned(), polls, Arc::clone(order)));
-        executor.spawn(Role::Driver, steps.accept(place, || steps.drive(executor, driver)));
+        executor.spawn(steps.accept(place, || steps.drive(executor, driver)));
     }
 
     /// The line, with the task that calls.
     fn line(executor: &Arc<Executor>) -> Arc<Steps> {
         let steps = Arc::new(Steps::default());
         let calling = (Arc::clone(&steps), Arc::clone(executor));
-        executor.spawn(Role::Messenger, Box::pin(async move { calling.0.call(&calling.1).await }));
+        executor.spawn(Box::pin(async move { calling.0.call(&calling.1).await }));
         steps
     }
 
@@ -204,15 +204,12 @@ mod tests {
                 in_turn(&executor, &steps, &Arc::new(Place::default()), name, 2, &order);
             }
             let session = (Arc::clone(&executor), Arc::clone(&order));
-            executor.spawn(
-                Role::Messenger,
-                Box::pin(async move {
-                    for _ in 0..6 {
-                        note(&session.1, "session");
-                        session.0.next_turn().await;
-                    }
-                }),
-            );
+            executor.spawn(Box::pin(async move {
+                for _ in 0..6 {
+                    note(&session.1, "session");
+                    session.0.next_turn().await;
+                }
+            }));
             settle(&executor).await;
             let order = order.lock().expect("no panic under the lock").clone();
             let steps: Vec<_> = order.iter().filter(|name| *name != "session").map(String::as_str).collect();
