@@ -9,6 +9,7 @@ mod functions;
 #[cfg(test)]
 mod fuzz;
 mod lock;
+mod places;
 // Called by JavaScript only.
 #[cfg(not(test))]
 mod privileges;

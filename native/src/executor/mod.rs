@@ -22,7 +22,7 @@ mod turns;
 use std::task::Waker;
 
 pub use socket::Socket;
-pub use tasks::{Executor, Role};
+pub use tasks::Executor;
 pub use timers::{Timer, timeout};
 pub use turns::LoopSide;
 

@@ -17,21 +17,14 @@ use crate::executor::shift::Shift;
 use crate::executor::socket::Outgoing;
 use crate::executor::timers::Timers;
 use crate::lock::lock;
+use crate::places::Places;
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What a task does.
-#[derive(Clone, Copy, PartialEq)]
-pub enum Role {
-    /// Drives QUIC: an endpoint, a connection.
-    Driver,
-    /// Stands between QUIC and JavaScript.
-    Messenger,
-}
-
 struct Task {
     executor: Arc<Executor>,
-    role: Role,
+    /// It drives QUIC, an endpoint or a connection; the others stand between QUIC and JavaScript.
+    is_driver: bool,
     place: usize,
     queued: AtomicBool,
     work: Mutex<Option<Work>>,
@@ -70,8 +63,7 @@ impl Task {
 /// Every task that lives, so that all can be dropped: wakers alone may keep each other alive.
 #[derive(Default)]
 struct Living {
-    places: Vec<Option<Arc<Task>>>,
-    free: Vec<usize>,
+    tasks: Places<Arc<Task>>,
     closed: bool,
 }
 
@@ -132,20 +124,25 @@ impl Executor {
     }
 
     /// From any thread.
-    pub fn spawn(self: &Arc<Self>, role: Role, work: Work) {
+    pub fn spawn(self: &Arc<Self>, work: Work) {
+        self.start(false, work);
+    }
+
+    /// As `spawn`, for what drives QUIC.
+    pub fn spawn_driver(self: &Arc<Self>, work: Work) {
+        self.start(true, work);
+    }
+
+    fn start(self: &Arc<Self>, is_driver: bool, work: Work) {
         let task = {
             let mut living = lock(&self.living);
             if living.closed {
                 return;
             }
-            let place = living.free.pop().unwrap_or_else(|| {
-                living.places.push(None);
-                living.places.len() - 1
-            });
-            let executor = Arc::clone(self);
-            let task =
-                Arc::new(Task { executor, role, place, queued: AtomicBool::new(true), work: Mutex::new(Some(work)) });
-            living.places[place] = Some(Arc::clone(&task));
+            let (executor, place) = (Arc::clone(self), living.tasks.next());
+            let (queued, work) = (AtomicBool::new(true), Mutex::new(Some(work)));
+            let task = Arc::new(Task { executor, is_driver, place, queued, work });
+            living.tasks.hold(Arc::clone(&task));
             task
         };
         self.queue(task);
@@ -211,8 +208,7 @@ impl Executor {
     fn forget(&self, place: usize) {
         let mut living = lock(&self.living);
         if !living.closed {
-            living.places[place] = None;
-            living.free.push(place);
+            living.tasks.forget(place);
         }
     }
 
@@ -230,23 +226,15 @@ impl Executor {
         }
     }
 
-    /// Polls what is ready, `POLLS_PER_LOOK` tasks at most; true when that was not all.
-    fn poll_ready(&self) -> bool {
-        for _ in 0..POLLS_PER_LOOK {
-            let Some(task) = lock(&self.ready).pop_front() else { return false };
-            task.poll();
-        }
-        !lock(&self.ready).is_empty()
-    }
-
-    /// As `poll_ready`, but when there is something for JavaScript, the drivers wait until it was called: a packet goes
-    /// its way first, and then what its arrival asks of QUIC.
-    fn poll_until_rung(&self) -> Polled {
+    /// Polls what is ready, `POLLS_PER_LOOK` tasks at most. When there is something for JavaScript after this call of the
+    /// event loop, the drivers wait until it was called: a packet goes its way first, and then what its arrival asks of
+    /// QUIC.
+    fn poll_ready(&self) -> Polled {
         let mut waiting = Vec::new();
         let mut rung = false;
         for _ in 0..POLLS_PER_LOOK {
             let Some(task) = lock(&self.ready).pop_front() else { break };
-            if rung && task.role == Role::Driver {
+            if rung && task.is_driver {
                 waiting.push(task);
             } else {
                 task.poll();
@@ -334,7 +322,7 @@ impl Executor {
             self.reactor.look_readable();
         }
         self.timers.fire(now);
-        let polled = self.poll_until_rung();
+        let polled = self.poll_ready();
         let bytes = self.work.load(Ordering::Relaxed);
         let busy = bytes > BUSY_BYTES || self.shift.is_held() || self.ended.load(Ordering::Acquire);
         if matches!(polled, Polled::Rung) && !busy {
@@ -350,12 +338,12 @@ impl Executor {
     }
 
     fn close(&self) {
-        let places = {
+        let tasks = {
             let mut living = lock(&self.living);
             living.closed = true;
-            std::mem::take(&mut living.places)
+            std::mem::take(&mut living.tasks)
         };
-        for task in places.into_iter().flatten() {
+        for task in tasks.into_values() {
             let work = lock(&task.work).take();
             drop(work);
         }

@@ -11,7 +11,7 @@ use std::{fmt, io, thread};
 use tokio::sync::mpsc;
 
 use crate::constants::HANDSHAKE_TIMEOUT;
-use crate::executor::{Executor, Role, Socket, Timer, timeout};
+use crate::executor::{Executor, Socket, Timer, timeout};
 use crate::failure::{Code, Result, failure};
 use crate::quic::bridge::{Bridge, PanicWatch};
 use crate::quic::connection::{ConnectionShared, address_text, closed_by};
@@ -39,18 +39,15 @@ pub enum Command {
 
 /// Spawns a task of ours; its panic is told.
 pub fn spawn(bridge: &Arc<Bridge>, future: impl Future<Output = ()> + Send + 'static) {
-    spawn_as(Role::Messenger, bridge, future);
+    bridge.executor.spawn(Box::pin(watched(bridge, future)));
 }
 
-fn spawn_as(role: Role, bridge: &Arc<Bridge>, future: impl Future<Output = ()> + Send + 'static) {
+fn watched<F: Future<Output = ()> + Send>(bridge: &Arc<Bridge>, future: F) -> impl Future<Output = ()> + Send + use<F> {
     let watch = PanicWatch(Arc::clone(bridge));
-    bridge.executor.spawn(
-        role,
-        Box::pin(async move {
-            let _watch = watch;
-            future.await;
-        }),
-    );
+    async move {
+        let _watch = watch;
+        future.await;
+    }
 }
 
 /// Our executor for quinn, with quinn's own tasks watched like ours.
@@ -71,7 +68,8 @@ impl Runtime for WatchedRuntime {
     }
 
     fn spawn(&self, future: Driver) {
-        spawn_as(Role::Driver, &self.bridge, self.steps.drive(&self.bridge.executor, future));
+        let Bridge { executor, .. } = &*self.bridge;
+        executor.spawn_driver(Box::pin(watched(&self.bridge, self.steps.drive(executor, future))));
     }
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
